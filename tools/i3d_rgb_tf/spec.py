@@ -1,0 +1,164 @@
+"""What model.yml says, as a frozen `ModelSpec`: names, sizes, checksums, shapes, arguments."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from i3d_rgb_tf.errors import ModelError
+
+__all__ = ["PRECISIONS", "ModelSpec", "Precision", "SourceFile", "entry_folder", "load_spec"]
+
+Precision = Literal["FP32", "FP16", "FP16-INT8"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+_NAME = "i3d-rgb-tf"
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file the zoo publishes."""
+
+    name: str
+    """File name in the download folder."""
+    size_bytes: int
+    """Its exact size."""
+    sha384: str
+    """Its SHA-384 digest, 96 hexadecimal digits."""
+    urls: tuple[str, ...]
+    """Where it is, the zoo's storage first."""
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """The zoo's description of the model."""
+
+    name: str
+    """Name of the model and of its folder."""
+    description: str
+    """One paragraph."""
+    frozen_graph: SourceFile
+    """The published TensorFlow graph."""
+    input_name: str
+    """Name of the input in the frozen graph and in the IR."""
+    source_layout: str
+    """Axes of the frozen graph's input, NDHWC."""
+    source_shape: tuple[int, ...]
+    """Shape of the frozen graph's input: batch, frames, height, width, colours."""
+    layout: str
+    """Axes of the converted model's input, NDCHW."""
+    mean: float
+    """Subtracted from a pixel value 0..255 inside the converted model."""
+    scale: float
+    """Divides the difference, inside the converted model."""
+
+    @property
+    def num_frames(self) -> int:
+        """Frames in a clip: 79."""
+        return self.source_shape[self.source_layout.index("D")]
+
+    @property
+    def frame_size(self) -> int:
+        """Height and width of a frame in pixels: 224."""
+        return self.source_shape[self.source_layout.index("H")]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the converted model's input: 1, 79, 3, 224, 224."""
+        return tuple(self.source_shape[self.source_layout.index(axis)] for axis in self.layout)
+
+    def folder(self, root: Path) -> Path:
+        """Return the model's folder in a tree of the zoo, ``ROOT/public/i3d-rgb-tf``."""
+        return root / "public" / self.name
+
+    def frozen_graph_path(self, root: Path) -> Path:
+        """Return where the zoo's tools keep the frozen graph."""
+        return self.folder(root) / self.frozen_graph.name
+
+    def ir_path(self, root: Path, precision: Precision) -> Path:
+        """Return where the zoo's tools keep the IR of a precision."""
+        return self.folder(root) / precision / f"{self.name}.xml"
+
+
+@lru_cache
+def entry_folder() -> Path:
+    """Return the zoo entry: inside an installed package, else beside the sources.
+
+    Raises
+    ------
+    ModelError
+        Neither place has it: the installation is incomplete.
+    """
+    package = Path(__file__).resolve().parent
+    places = (package / "zoo_entry", package.parents[1] / "models")
+    for place in places:
+        entry = place / "public" / _NAME
+        if (entry / "model.yml").is_file():
+            return entry
+    raise ModelError(
+        f"the zoo entry {_NAME} is neither in {places[0]} nor in {places[1]}; "
+        "install i3d-rgb-tf again"
+    )
+
+
+@lru_cache
+def load_spec(path: Path | None = None) -> ModelSpec:
+    """Read a model.yml, by default the one of the bundled zoo entry.
+
+    Raises
+    ------
+    ModelError
+        The file is missing, is not YAML, or lacks something the package needs.
+    """
+    import yaml
+
+    path = path or entry_folder() / "model.yml"
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return _parse(document)
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise ModelError(f"{path} is not YAML: {reason}") from error
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"{path} does not describe {_NAME}: {type(error).__name__} {error}; "
+            "expected the zoo's schema with one file, one input, mean and scale"
+        ) from error
+
+
+def _parse(document: dict[str, Any]) -> ModelSpec:
+    (file,) = document["files"]
+    (tensor,) = document["input_info"]
+    source_layout, layout = tensor["layout"].split("->")
+    arguments = " ".join(document["model_optimizer_args"])
+    return ModelSpec(
+        name=_NAME,
+        description=document["description"],
+        frozen_graph=SourceFile(
+            name=file["name"],
+            size_bytes=int(file["size"]),
+            sha384=file["checksum"],
+            urls=(file["source"], file["original_source"])
+            if "original_source" in file
+            else (file["source"],),
+        ),
+        input_name=tensor["name"],
+        source_layout=source_layout,
+        source_shape=tuple(int(size) for size in tensor["shape"]),
+        layout=layout,
+        mean=_argument(arguments, "mean_values"),
+        scale=_argument(arguments, "scale_values"),
+    )
+
+
+def _argument(arguments: str, name: str) -> float:
+    """Return the one value of ``--name=Input[value]``."""
+    found = re.search(rf"--{name}=\w+\[([\d.]+)\]", arguments)
+    if found is None:
+        raise KeyError(name)
+    return float(found[1])
