@@ -1,16 +1,52 @@
-"""Digests that prove a file or a tensor is the published one."""
+"""Digests that prove a file is the published one."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from i3d_rgb_tf.errors import ChecksumError
 
-__all__ = ["check_file", "file_digest", "git_blob_id"]
+__all__ = ["Fingerprint", "file_digest"]
 
 _CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What is known of a published file."""
+
+    algorithm: str
+    """A `hashlib` name, or ``git-blob``."""
+    digest: str
+    """Hexadecimal digest of the content."""
+    size_bytes: int | None = None
+    """Exact size, where it is published."""
+
+    def check(self, path: Path, *, name: str | None = None) -> None:
+        """Raise unless the file at `path`, called `name` in the message, has this fingerprint.
+
+        Raises
+        ------
+        ChecksumError
+            The size or the digest differs.
+        """
+        name = name or path.name
+        found_bytes = path.stat().st_size
+        if self.size_bytes is not None and found_bytes != self.size_bytes:
+            raise ChecksumError(f"{name} has {found_bytes} bytes, expected {self.size_bytes}")
+        found = file_digest(path, self.algorithm)
+        if found != self.digest:
+            raise ChecksumError(f"{name} has {self.algorithm} {found}, expected {self.digest}")
+
+    def matches(self, path: Path) -> bool:
+        """Return whether there is a file at `path` with this fingerprint."""
+        try:
+            self.check(path)
+        except (FileNotFoundError, ChecksumError):
+            return False
+        return True
 
 
 def file_digest(path: Path, algorithm: str) -> str:
@@ -23,38 +59,7 @@ def file_digest(path: Path, algorithm: str) -> str:
         digest = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
     else:
         digest = hashlib.new(algorithm)
-    for chunk in _chunks(path):
-        digest.update(chunk)
-    return digest.hexdigest()
-
-
-def git_blob_id(content: bytes) -> str:
-    """Return the name git gives to `content`.
-
-    >>> git_blob_id(b"")
-    'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391'
-    """
-    header = f"blob {len(content)}\0".encode()
-    return hashlib.sha1(header + content, usedforsecurity=False).hexdigest()
-
-
-def check_file(path: Path, *, size_bytes: int, algorithm: str, digest: str) -> None:
-    """Raise unless a file has the size and digest.
-
-    Raises
-    ------
-    ChecksumError
-        The size or the digest differs.
-    """
-    found_bytes = path.stat().st_size
-    if found_bytes != size_bytes:
-        raise ChecksumError(f"{path.name} has {found_bytes} bytes, expected {size_bytes}")
-    found = file_digest(path, algorithm)
-    if found != digest:
-        raise ChecksumError(f"{path.name} has {algorithm} {found}, expected {digest}")
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
-            yield chunk
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from i3d_rgb_tf.errors import ModelError
+from i3d_rgb_tf.hashes import Fingerprint
 
 __all__ = ["PRECISIONS", "ModelSpec", "Precision", "SourceFile", "entry_folder", "load_spec"]
 
@@ -24,10 +25,8 @@ class SourceFile:
 
     name: str
     """File name in the download folder."""
-    size_bytes: int
-    """Its exact size."""
-    sha384: str
-    """Its SHA-384 digest, 96 hexadecimal digits."""
+    fingerprint: Fingerprint
+    """Its exact size and SHA-384 digest."""
     urls: tuple[str, ...]
     """Where it is, the zoo's storage first."""
 
@@ -141,11 +140,8 @@ def _parse(document: dict[str, Any]) -> ModelSpec:
         description=document["description"],
         frozen_graph=SourceFile(
             name=file["name"],
-            size_bytes=int(file["size"]),
-            sha384=file["checksum"],
-            urls=(file["source"], file["original_source"])
-            if "original_source" in file
-            else (file["source"],),
+            fingerprint=Fingerprint("sha384", file["checksum"], int(file["size"])),
+            urls=tuple(file[key] for key in ("source", "original_source") if key in file),
         ),
         input_name=tensor["name"],
         source_layout=source_layout,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from i3d_rgb_tf.errors import StorageError
+from i3d_rgb_tf.errors import I3DError, StorageError
 
 __all__ = ["replaced_file", "replaced_folder", "storage_errors"]
 
@@ -30,7 +30,7 @@ def storage_errors(path: Path, action: str = "write") -> Iterator[None]:
     """Turn an `OSError` of the body into one `StorageError` that names `path` and a remedy."""
     try:
         yield
-    except StorageError:
+    except I3DError:
         raise
     except OSError as error:
         remedy = _REMEDIES.get(error.errno or 0, "check the disk and the path")
@@ -70,7 +70,8 @@ def replaced_file(path: Path) -> Iterator[Path]:
 def replaced_folder(path: Path, names: tuple[str, ...]) -> Iterator[Path]:
     """Give a temporary folder inside `path`; when the body succeeds, its files `names` move up.
 
-    They move in the order of `names`, so put the file that readers look for last.
+    They move in the order of `names`. The last is the one that readers look for: its old
+    version goes first, so that it never stands beside files of another version.
 
     Raises
     ------
@@ -82,6 +83,7 @@ def replaced_folder(path: Path, names: tuple[str, ...]) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(dir=path, prefix=".part-") as name:
             temporary = Path(name)
             yield temporary
+            (path / names[-1]).unlink(missing_ok=True)
             for file_name in names:
                 (temporary / file_name).replace(path / file_name)
 
