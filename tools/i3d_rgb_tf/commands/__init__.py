@@ -1,0 +1,19 @@
+"""The commands, one small module each: its arguments, its call, its printing.
+
+The first line of a module's docstring is the command's help, its `EXAMPLES` are shown below it.
+"""
+
+from __future__ import annotations
+
+__all__ = ["COMMANDS"]
+
+COMMANDS = (
+    "demo",
+    "download",
+    "freeze",
+    "convert",
+    "classify",
+    "verify",
+    "info",
+)
+"""Names of the commands and of their modules, in the order in which one learns them."""

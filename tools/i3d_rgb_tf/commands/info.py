@@ -1,0 +1,127 @@
+"""Show what is installed where, and what is in a model tree."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+EXAMPLES = """\
+  i3d-rgb-tf info
+  i3d-rgb-tf info -d models --format json
+  accuracy_check -c "$(i3d-rgb-tf info --accuracy-check)" -m models/public/i3d-rgb-tf/FP32 -s data
+  omz_converter --name i3d-rgb-tf --mo "$(i3d-rgb-tf info --mo)"
+"""
+
+_PACKAGES = ("openvino", "numpy", "av", "tensorflow", "nncf", "openvino-dev")
+"""Distributions whose version decides what works."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    from i3d_rgb_tf.commands.arguments import add_directory, add_format
+
+    add_directory(parser)
+    what = parser.add_mutually_exclusive_group()
+    add_format(parser)
+    for name, path, help_text in (
+        ("--entry", _entry, "print only the folder of the zoo entry"),
+        ("--accuracy-check", _accuracy_check, "print only the path of accuracy-check.yml"),
+        ("--mo", _mo, "print only the path to give to omz_converter --mo"),
+    ):
+        what.add_argument(name, dest="path", action="store_const", const=path, help=help_text)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    path: Callable[[], Path] | None = arguments.path
+    if path:
+        print(path())
+        return 0
+    document = _document(arguments.directory)
+    print(json.dumps(document, indent=2) if arguments.format == "json" else _text(document))
+    return 0
+
+
+def _entry() -> Path:
+    from i3d_rgb_tf.spec import entry_folder
+
+    return entry_folder()
+
+
+def _accuracy_check() -> Path:
+    return _entry() / "accuracy-check.yml"
+
+
+def _mo() -> Path:
+    import i3d_rgb_tf
+
+    # omz_converter resolves links before it looks for .py at the end.
+    return Path(i3d_rgb_tf.__file__).resolve().parent / "mo.py"
+
+
+def _document(root: Path) -> dict[str, Any]:
+    from i3d_rgb_tf import __version__
+    from i3d_rgb_tf.commands import COMMANDS
+    from i3d_rgb_tf.spec import PRECISIONS, load_spec
+
+    spec = load_spec()
+    files = {"frozen_graph": spec.frozen_graph_path(root)}
+    files |= {precision: spec.ir_path(root, precision) for precision in PRECISIONS}
+    return {
+        "version": __version__,
+        "entry": str(_entry()),
+        "accuracy_check": str(_accuracy_check()),
+        "mo": str(_mo()),
+        "model": {
+            "name": spec.name,
+            "description": " ".join(spec.description.split()),
+            "input": {"name": spec.input_name, "shape": list(spec.shape), "layout": spec.layout},
+            "frozen_graph": {
+                "name": spec.frozen_graph.name,
+                "size_bytes": spec.frozen_graph.fingerprint.size_bytes,
+                spec.frozen_graph.fingerprint.algorithm: spec.frozen_graph.fingerprint.digest,
+                "urls": list(spec.frozen_graph.urls),
+            },
+        },
+        "directory": {
+            "path": str(spec.folder(root).resolve()),
+            **{name: str(path) if path.is_file() else None for name, path in files.items()},
+        },
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "commands": list(COMMANDS),
+    }
+
+
+def _version(distribution: str) -> str | None:
+    from importlib import metadata
+
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _text(document: dict[str, Any]) -> str:
+    from textwrap import fill
+
+    model, tree = document["model"], dict(document["directory"])
+    tensor, graph = model["input"], model["frozen_graph"]
+    shape = "x".join(map(str, tensor["shape"]))
+    folder = tree.pop("path")
+    rows = [
+        ("version", document["version"]),
+        ("zoo entry", document["entry"]),
+        ("accuracy check", document["accuracy_check"]),
+        ("for omz_converter", f"--mo {document['mo']}"),
+        ("input", f"{tensor['name']} {shape} {tensor['layout']}, RGB, 0..255"),
+        ("frozen graph", f"{graph['name']}, {graph['size_bytes']:,} bytes"),
+        ("model tree", folder),
+        *((f"  {name}", "there" if path else "not there") for name, path in tree.items()),
+        *((name, version or "not installed") for name, version in document["packages"].items()),
+        ("commands", ", ".join(document["commands"])),
+    ]
+    head = fill(f"{model['name']}: {model['description']}", 100)
+    return "\n".join([head, "", *(f"{name:<18} {value}" for name, value in rows)])
