@@ -85,6 +85,7 @@ def _mixed(
     branch_1: tuple[int, int],
     branch_2: tuple[int, int],
     branch_3: int,
+    *,
     branch_2_name: str = "Conv3d_0b_3x3",
 ) -> Mixed:
     one, three = (1, 1, 1), (3, 3, 3)

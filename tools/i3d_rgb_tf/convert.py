@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from i3d_rgb_tf.errors import ModelError
+from i3d_rgb_tf.errors import ModelError, StorageError, last_line
 from i3d_rgb_tf.graph import identify_frozen_graph, require_published
 from i3d_rgb_tf.hashes import file_digest
 from i3d_rgb_tf.ir import OUTPUT_NAME, Provenance, write_provenance
@@ -93,7 +93,12 @@ def save_ir(model: Any, path: Path, *, compress_to_fp16: bool = False) -> None:
 
     names = (path.with_suffix(".bin").name, path.name)
     with replaced_folder(path.parent, names) as temporary:
-        openvino.save_model(model, temporary / path.name, compress_to_fp16=compress_to_fp16)
+        try:
+            openvino.save_model(model, temporary / path.name, compress_to_fp16=compress_to_fp16)
+        except RuntimeError as error:
+            raise StorageError(
+                f"cannot write {path}: {last_line(error)}; is the disk full?"
+            ) from error
 
 
 def _read(frozen_graph: Path) -> Any:
@@ -109,8 +114,7 @@ def _read(frozen_graph: Path) -> Any:
         model = openvino.Core().read_model(frozen_graph)
         apply_moc_transformations(model, cf=False)
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1].strip()
-        raise ModelError(f"OpenVINO cannot convert {frozen_graph}: {reason}") from error
+        raise ModelError(f"OpenVINO cannot convert {frozen_graph}: {last_line(error)}") from error
     return model
 
 

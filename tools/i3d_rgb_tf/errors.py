@@ -34,6 +34,7 @@ __all__ = [
     "VideoError",
     "WeightsError",
     "ZooError",
+    "last_line",
 ]
 
 
@@ -83,3 +84,13 @@ class ZooError(I3DError, RuntimeError):
 
 class DependencyError(I3DError, ImportError):
     """An optional package is needed and not installed."""
+
+
+def last_line(error: Exception) -> str:
+    r"""Return the last line of a message of many, where OpenVINO and TensorFlow put the reason.
+
+    >>> last_line(RuntimeError("Exception from core.cpp:98:\n  cannot open it\n"))
+    'cannot open it'
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

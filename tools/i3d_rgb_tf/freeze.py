@@ -19,7 +19,7 @@ from i3d_rgb_tf.architecture import (
     Conv,
     MaxPool,
 )
-from i3d_rgb_tf.errors import DependencyError, WeightsError
+from i3d_rgb_tf.errors import DependencyError, StorageError, WeightsError, last_line
 from i3d_rgb_tf.spec import load_spec
 from i3d_rgb_tf.storage import replaced_file, replaced_folder
 from i3d_rgb_tf.tensors import Tensors, check_shapes
@@ -110,8 +110,7 @@ def read_checkpoint(prefix: Path) -> Tensors:
             if name.startswith(CHECKPOINT_SCOPE)
         }
     except (tf.errors.OpError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise WeightsError(f"cannot read the checkpoint {prefix}: {reason}") from error
+        raise WeightsError(f"cannot read the checkpoint {prefix}: {last_line(error)}") from error
     return check_shapes(found)
 
 
@@ -131,12 +130,15 @@ def write_checkpoint(tensors: Tensors, prefix: Path) -> None:
     checked = check_shapes(tensors)
     names = (f"{prefix.name}.data-00000-of-00001", f"{prefix.name}.index")
     with replaced_folder(prefix.parent, names) as temporary:
-        tf.raw_ops.SaveV2(
-            prefix=str(temporary / prefix.name),
-            tensor_names=list(checked),
-            shape_and_slices=[""] * len(checked),
-            tensors=list(checked.values()),
-        )
+        try:
+            tf.raw_ops.SaveV2(
+                prefix=str(temporary / prefix.name),
+                tensor_names=list(checked),
+                shape_and_slices=[""] * len(checked),
+                tensors=list(checked.values()),
+            )
+        except tf.errors.OpError as error:
+            raise StorageError(f"cannot write {prefix}: {last_line(error)}") from error
 
 
 def require_tensorflow() -> Any:

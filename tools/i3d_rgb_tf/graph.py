@@ -151,7 +151,7 @@ def _layer_counts() -> dict[str, int]:
 def _is_weight(node: Any) -> bool:
     """Tell a variable's constant from the small ones TensorFlow adds (axes, epsilon)."""
     scope, _, _ = node.name.rpartition("/")
-    return (
+    return bool(
         node.op == "Const"
         and scope.startswith(CHECKPOINT_SCOPE)
         and scope.endswith(("/conv_3d", "/batch_norm"))
@@ -197,9 +197,9 @@ def _graph_class() -> Any:
     )
     for message_name, fields in _MESSAGES.items():
         message = file.message_type.add(name=message_name)
-        for field_name, (number, kind) in fields.items():
+        for field_name, (number, declaration) in fields.items():
             field = message.field.add(name=field_name, number=number)
-            repeated, _, kind = kind.rpartition(" ")
+            repeated, _, kind = declaration.rpartition(" ")
             field.label = getattr(field_types, f"LABEL_{(repeated or 'optional').upper()}")
             if kind in _MESSAGES:
                 field.type = field_types.TYPE_MESSAGE

@@ -50,9 +50,9 @@ class Fingerprint:
 
 
 def file_digest(path: Path, algorithm: str) -> str:
-    """Return the hexadecimal digest of a file by a `hashlib` algorithm or ``git-blob``.
+    r"""Return the hexadecimal digest of a file by a `hashlib` algorithm or ``git-blob``.
 
-    A git blob id is the SHA-1 of ``blob <size>\\0`` and the content, the name git itself
+    A git blob id is the SHA-1 of ``blob <size>\0`` and the content, the name git itself
     gives the file.
     """
     if algorithm == "git-blob":

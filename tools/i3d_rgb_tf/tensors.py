@@ -114,9 +114,7 @@ def check_published(tensors: Tensors, weights: WeightSet) -> None:
     )
 
 
-def _shaped(
-    name: str, tensor: NDArray[np.float32], shape: tuple[int, ...]
-) -> NDArray[np.float32]:
+def _shaped(name: str, tensor: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
     if tensor.dtype != np.float32:
         raise WeightsError(f"{name} is {tensor.dtype}, expected float32")
     if "/batch_norm/" in name and tensor.shape == (1, 1, 1, 1, *shape):

@@ -31,7 +31,15 @@ from i3d_rgb_tf.spec import ModelSpec, load_spec
 from i3d_rgb_tf.storage import replaced_file, storage_errors
 from i3d_rgb_tf.tensors import UNKNOWN_WEIGHTS, WeightSet, check_published
 
-__all__ = ["CHECKPOINT_FILES", "CHECKPOINT_URL", "SOURCES", "FrozenGraph", "Source", "adopt", "download"]
+__all__ = [
+    "CHECKPOINT_FILES",
+    "CHECKPOINT_URL",
+    "SOURCES",
+    "FrozenGraph",
+    "Source",
+    "adopt",
+    "download",
+]
 
 Source = Literal["zoo", "checkpoint", "package"]
 SOURCES: tuple[Source, ...] = get_args(Source)

@@ -1,0 +1,83 @@
+"""An HTTP server on loopback that answers each path with a list of behaviours, in turn."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+Behaviour = Callable[[BaseHTTPRequestHandler], None]
+
+
+def content(body: bytes) -> Behaviour:
+    """Send the whole body."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return answer
+
+
+def dropped(body: bytes, sent_bytes: int) -> Behaviour:
+    """Promise the whole body and close the connection after `sent_bytes`."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body[:sent_bytes])
+        handler.wfile.flush()
+        handler.close_connection = True
+
+    return answer
+
+
+def status(code: int) -> Behaviour:
+    """Refuse with an HTTP status."""
+    return lambda handler: handler.send_error(code)
+
+
+def redirect(location: str) -> Behaviour:
+    """Send the client elsewhere."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(302)
+        handler.send_header("Location", location)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    return answer
+
+
+class FaultyServer:
+    """Serves ``answers[path]``: each request takes the next behaviour, the last one stays."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, list[Behaviour]] = {}
+        self.requests: list[str] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.requests.append(self.path)
+                behaviours = outer.answers.get(self.path, [status(404)])
+                behaviours[0](self)
+                if len(behaviours) > 1:
+                    behaviours.pop(0)
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> FaultyServer:  # noqa: PYI034 (Self needs Python 3.11)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()

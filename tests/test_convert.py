@@ -1,0 +1,121 @@
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import openvino
+import pytest
+from i3d_rgb_tf.video import read_frames
+
+from i3d_rgb_tf.convert import convert, convert_graph
+from i3d_rgb_tf.errors import ModelError, StorageError, WeightsError
+from i3d_rgb_tf.freeze import freeze_tensors
+from i3d_rgb_tf.hashes import file_digest
+from i3d_rgb_tf.ir import read_ir, read_provenance
+from i3d_rgb_tf.labels import load_labels
+from i3d_rgb_tf.verify import TOLERANCES, predict_pixels, waves_clip
+from sonnet_graph import write_sonnet_graph
+
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.mark.parametrize("precision", ["FP32", "FP16"])
+@pytest.mark.parametrize("name", ["waves", "cricket"])
+def test_the_ir_gives_the_golden_probabilities(model_root, spec, precision, name, request):
+    if name == "waves":
+        clip = waves_clip()
+    else:
+        gif = request.getfixturevalue("shared_folder") / "v_CricketShot_g04_c01_rgb.gif"
+        clip = np.stack(list(read_frames(gif, frames_per_second=None, short_side=None)))
+    expected = np.load(DATA / f"{name}.npz")["probabilities"]
+
+    found = predict_pixels(read_ir(spec.ir_path(model_root, precision)), clip)
+
+    assert np.abs(found - expected).max() <= TOLERANCES[precision]
+    assert found.argmax() == expected.argmax()
+
+
+@pytest.mark.parametrize("precision", ["FP32", "FP16"])
+def test_the_interface_is_the_zoos(model_root, spec, precision):
+    model = openvino.Core().read_model(spec.ir_path(model_root, precision))
+
+    assert tuple(model.input("Placeholder").shape) == (1, 79, 3, 224, 224)
+    assert tuple(model.input("Placeholder:0").shape) == (1, 79, 3, 224, 224)
+    assert model.get_parameters()[0].layout.to_string() == "[N,D,C,H,W]"
+    assert tuple(model.output("Softmax").shape) == (1, 400)
+    assert tuple(model.output("Softmax:0").shape) == (1, 400)
+
+
+def test_the_ir_carries_weights_source_and_labels(model_root, spec, frozen_graph):
+    model = read_ir(spec.ir_path(model_root, "FP16"))
+    provenance = read_provenance(model)
+
+    assert provenance.weights == "rgb_scratch"
+    assert provenance.source_sha384 == file_digest(frozen_graph, "sha384")
+    labels = model.get_rt_info(["model_info", "labels"]).astype(str).split()
+    assert [label.replace("_", " ") for label in labels] == list(load_labels())
+
+
+def test_a_graph_of_the_original_stack_converts_to_the_same_answers(tensors, tmp_path):
+    graph = tmp_path / "rgb.frozen.pb"
+    write_sonnet_graph(tensors, graph)
+
+    found = predict_pixels(convert_graph(graph), waves_clip())
+
+    expected = np.load(DATA / "waves.npz")["probabilities"]
+    assert np.abs(found - expected).max() <= TOLERANCES["FP32"]
+
+
+def test_unknown_weights_are_converted_only_when_asked_for(tensors, tmp_path):
+    graph = tmp_path / "graph.pb"
+    freeze_tensors({name: tensor * 2 for name, tensor in tensors.items()}, graph)
+
+    with pytest.raises(WeightsError, match="DeepMind did not publish.*say so with --allow-unknown"):
+        convert(graph, tmp_path)
+    assert not (tmp_path / "public").exists()
+
+    (path,) = convert(graph, tmp_path, precisions=["FP16"], allow_unknown=True)
+    assert read_provenance(read_ir(path)).weights == "unknown"
+
+
+def test_a_wrong_file_leaves_the_good_ir(frozen_graph, tmp_path, spec):
+    (path,) = convert(frozen_graph, tmp_path, precisions=["FP16"])
+    before = path.read_bytes()
+    wrong = tmp_path / "wrong.pb"
+    wrong.write_bytes(b"no graph")
+
+    with pytest.raises(ModelError, match="is not a TensorFlow graph"):
+        convert(wrong, tmp_path)
+    assert path.read_bytes() == before
+
+
+def test_an_unwritable_place_is_named(frozen_graph, tmp_path):
+    (tmp_path / "public").write_text("a file where the folder should be")
+
+    with pytest.raises(StorageError, match="cannot write .*; a file stands where a folder"):
+        convert(frozen_graph, tmp_path)
+
+
+def test_a_full_disk_leaves_no_half_written_ir(frozen_graph, tmp_path):
+    def limit_file_size() -> None:
+        # The kernel then fails a write past the limit as it does on a full disk.
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000_000, 10_000_000))
+
+    program = (
+        "import sys; from pathlib import Path; from i3d_rgb_tf.convert import convert\n"
+        "convert(Path(sys.argv[1]), Path(sys.argv[2]))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program, frozen_graph, tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=limit_file_size,
+    )
+
+    assert "StorageError: cannot write" in result.stderr
+    assert "is the disk full?" in result.stderr
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]

@@ -1,0 +1,131 @@
+import errno
+import os
+from functools import partial
+
+import pytest
+
+from i3d_rgb_tf import fetch
+from i3d_rgb_tf.errors import DownloadError, StorageError
+from i3d_rgb_tf.fetch import fetch_package, fetch_url
+from i3d_rgb_tf.hashes import Fingerprint, file_digest
+from servers import content, dropped, redirect, status
+
+BODY = bytes(range(256)) * 1000
+
+
+@pytest.fixture
+def check(tmp_path):
+    original = tmp_path / "original"
+    original.write_bytes(BODY)
+    fingerprint = Fingerprint("sha256", file_digest(original, "sha256"), len(BODY))
+    return partial(fingerprint.check, name="file")
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "downloads" / "file"
+
+
+def test_a_good_file_arrives(server, path, check):
+    server.answers["/file"] = [content(BODY)]
+
+    fetch_url(f"{server.url}/file", path, check)
+
+    assert path.read_bytes() == BODY
+    assert os.listdir(path.parent) == ["file"]
+
+
+@pytest.mark.parametrize("fault", [dropped(BODY, 1000), status(503), content(b"wrong")])
+def test_a_passing_fault_is_tried_again(server, path, check, fault):
+    server.answers["/file"] = [fault, content(BODY)]
+
+    fetch_url(f"{server.url}/file", path, check)
+
+    assert path.read_bytes() == BODY
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (dropped(BODY, 1000), "cannot download {url}: .*1000 bytes read"),
+        (status(500), "cannot download {url}: 500 Server Error"),
+        (status(404), "cannot download {url}: 404 Client Error"),
+        (content(b"wrong"), "{url} is not the published file: file has 5 bytes, expected 256000"),
+        (
+            content(BODY[::-1]),
+            "{url} is not the published file: file has sha256 .*, expected ",
+        ),
+        (
+            content(b"<!DOCTYPE html><title>Log in</title>"),
+            "{url} is not the published file: the server sent an HTML page",
+        ),
+    ],
+)
+def test_a_lasting_fault_is_named_and_the_good_file_stays(server, path, check, fault, message):
+    server.answers["/file"] = [fault]
+    url = f"{server.url}/file"
+    path.parent.mkdir()
+    path.write_text("good")
+
+    with pytest.raises(DownloadError, match=message.format(url=url)):
+        fetch_url(url, path, check)
+    assert path.read_text() == "good"
+    assert os.listdir(path.parent) == ["file"]
+
+
+def test_a_redirect_to_a_login_page_is_named(server, path, check):
+    server.answers["/file"] = [redirect("/login")]
+    server.answers["/login"] = [content(b"\n<html><body>Log in</body></html>")]
+
+    with pytest.raises(DownloadError, match="the server sent an HTML page"):
+        fetch_url(f"{server.url}/file", path, check)
+    assert not path.exists()
+
+
+def test_a_server_that_is_not_there_is_named(path, check):
+    with pytest.raises(DownloadError, match="cannot download http://127.0.0.1:9/file: .*refused"):
+        fetch_url("http://127.0.0.1:9/file", path, check)
+
+
+def test_a_full_disk_is_named(server, path):
+    def full(_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    server.answers["/file"] = [content(BODY)]
+
+    with pytest.raises(StorageError, match=f"cannot write {path}: No space left on device"):
+        fetch_url(f"{server.url}/file", path, full)
+    assert os.listdir(path.parent) == []
+
+
+def test_an_unwritable_folder_is_named(server, tmp_path, check):
+    (tmp_path / "file").write_text("in the way")
+
+    with pytest.raises(StorageError, match="a file stands where a folder is needed"):
+        fetch_url(f"{server.url}/file", tmp_path / "file" / "below", check)
+
+
+def test_pip_refuses_an_archive_with_another_hash():
+    wrong = Fingerprint("sha256", "0" * 64)
+
+    with pytest.raises(DownloadError, match="pip cannot download six==1.16.0: .*HASHES"):
+        with fetch_package("six==1.16.0", wrong, source=False):
+            pass
+
+
+def test_an_unknown_package_is_named():
+    with pytest.raises(DownloadError, match="pip cannot download i3d-rgb-tf-missing==9: ERROR"):
+        with fetch_package("i3d-rgb-tf-missing==9", Fingerprint("sha256", "0" * 64), source=False):
+            pass
+
+
+def test_a_python_without_pip_is_named(monkeypatch, tmp_path):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho 'No module named pip' >&2\nexit 1\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(fetch.sys, "executable", str(python))
+
+    with pytest.raises(DownloadError, match="pip cannot download six==1.16.0: No module named pip"):
+        with fetch_package("six==1.16.0", Fingerprint("sha256", "0" * 64), source=False):
+            pass

@@ -1,0 +1,126 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from i3d_rgb_tf.video import read_frames
+
+from i3d_rgb_tf.architecture import CHECKPOINT_SCOPE, STAGES, Conv, Mixed
+from i3d_rgb_tf.errors import WeightsError
+from i3d_rgb_tf.freeze import (
+    freeze_checkpoint,
+    freeze_tensors,
+    read_checkpoint,
+    require_tensorflow,
+    write_checkpoint,
+)
+from i3d_rgb_tf.hashes import file_digest
+from i3d_rgb_tf.tensors import identify
+from i3d_rgb_tf.verify import waves_clip
+
+DATA = Path(__file__).parent / "data"
+STAGES_OF = json.loads((DATA / "stages.json").read_text())
+TOLERANCE = 1e-5
+"""Relative; the original stack and today's kernels sum in another order."""
+
+
+def node_of(stage) -> str:
+    ending = {Conv: "/Relu", Mixed: "/concat"}.get(type(stage), "")
+    return f"{CHECKPOINT_SCOPE}/{stage.name}{ending}:0"
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tensors, tmp_path_factory):
+    prefix = tmp_path_factory.mktemp("checkpoint") / "model.ckpt"
+    write_checkpoint(tensors, prefix)
+    return prefix
+
+
+@pytest.fixture(scope="module")
+def session(frozen_graph):
+    tf = require_tensorflow()
+    definition = tf.compat.v1.GraphDef.FromString(frozen_graph.read_bytes())
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(definition, name="")
+    with tf.compat.v1.Session(graph=graph) as session:
+        yield session
+
+
+@pytest.mark.parametrize("name", ["waves", "cricket"])
+def test_every_stage_computes_what_the_original_stack_does(session, name, request):
+    if name == "waves":
+        clip = waves_clip()
+    else:
+        gif = request.getfixturevalue("shared_folder") / "v_CricketShot_g04_c01_rgb.gif"
+        clip = np.stack(list(read_frames(gif, frames_per_second=None, short_side=None)))
+    nodes = {stage.name: node_of(stage) for stage in STAGES}
+    nodes |= {"Logits": f"{CHECKPOINT_SCOPE}/Mean:0", "Predictions": "Softmax:0"}
+    pixels = (clip[np.newaxis].astype(np.float32) - 127.5) / 127.5
+
+    found = session.run(nodes, {"Placeholder:0": pixels})
+
+    expected = STAGES_OF[name]["stages"]
+    assert found.keys() == expected.keys()
+    for stage, values in found.items():
+        reference = expected[stage]
+        assert list(values.shape) == reference["shape"], stage
+        norm = np.linalg.norm(values.astype(np.float64))
+        assert norm == pytest.approx(reference["l2_norm"], rel=TOLERANCE), stage
+        assert values.max() == pytest.approx(reference["max"], rel=TOLERANCE * 10), stage
+    golden = np.load(DATA / f"{name}.npz")
+    for stage, key in (("Logits", "logits"), ("Predictions", "probabilities")):
+        difference = np.linalg.norm(found[stage][0] - golden[key])
+        assert difference <= TOLERANCE * np.linalg.norm(golden[key]), stage
+
+
+def test_the_same_weights_give_the_same_bytes(frozen_graph, checkpoint, tmp_path):
+    tensors = freeze_checkpoint(checkpoint, tmp_path / "again.pb")
+
+    assert identify(tensors) == "rgb_scratch"
+    assert (tmp_path / "again.pb").read_bytes() == frozen_graph.read_bytes()
+
+
+def test_the_checkpoint_written_is_the_published_one(checkpoint, shared_folder):
+    data = checkpoint.with_name("model.ckpt.data-00000-of-00001")
+    index = checkpoint.with_name("model.ckpt.index")
+    published = shared_folder / "checkpoints" / "rgb_scratch" / "model.ckpt.index"
+
+    assert file_digest(data, "git-blob") == "fa7df95674dbf3579e7fccd954e51e706b4734c1"
+    assert index.read_bytes() == published.read_bytes()
+
+
+def test_the_index_may_be_named_too(checkpoint):
+    assert identify(read_checkpoint(checkpoint.with_name("model.ckpt.index"))) == "rgb_scratch"
+
+
+def test_a_missing_checkpoint_says_what_to_give(tmp_path):
+    with pytest.raises(WeightsError, match=r"no checkpoint at .*; give the path up to and without"):
+        read_checkpoint(tmp_path / "model.ckpt")
+
+
+def test_a_damaged_checkpoint_is_refused(checkpoint, tmp_path):
+    for file in checkpoint.parent.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes()[:5000])
+
+    with pytest.raises(WeightsError, match="cannot read the checkpoint"):
+        read_checkpoint(tmp_path / "model.ckpt")
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path):
+    tf = require_tensorflow()
+    tf.raw_ops.SaveV2(
+        prefix=str(tmp_path / "other"),
+        tensor_names=["w"],
+        shape_and_slices=[""],
+        tensors=[np.zeros(3, np.float32)],
+    )
+
+    with pytest.raises(WeightsError, match="the weights lack RGB/inception_i3d/Conv3d_1a_7x7"):
+        read_checkpoint(tmp_path / "other")
+
+
+def test_tensors_of_another_shape_are_refused(tensors, tmp_path):
+    name = next(iter(tensors))
+    with pytest.raises(WeightsError, match=f"{name} has shape"):
+        freeze_tensors({**tensors, name: np.zeros(3, np.float32)}, tmp_path / "graph.pb")
+    assert not (tmp_path / "graph.pb").exists()

@@ -1,0 +1,84 @@
+import pytest
+
+from i3d_rgb_tf.errors import ModelError, StorageError
+from i3d_rgb_tf.freeze import freeze_tensors
+from i3d_rgb_tf.graph import identify_frozen_graph, read_frozen_graph
+from i3d_rgb_tf.tensors import differing_tensors
+from sonnet_graph import write_sonnet_graph
+
+
+def test_tensors_come_out_as_they_went_in(frozen_graph):
+    assert differing_tensors(read_frozen_graph(frozen_graph), "rgb_scratch") == []
+
+
+def test_a_graph_of_the_original_stack_is_read_too(tensors, tmp_path):
+    graph = tmp_path / "rgb.frozen.pb"
+    write_sonnet_graph(tensors, graph)
+
+    assert identify_frozen_graph(graph) == "rgb_scratch"
+
+
+def test_fine_tuned_weights_are_unknown(tensors, tmp_path):
+    graph = tmp_path / "graph.pb"
+    freeze_tensors({name: tensor * 2 for name, tensor in tensors.items()}, graph)
+
+    assert identify_frozen_graph(graph) == "unknown"
+
+
+def test_a_constant_of_one_repeated_value_is_read(tensors, tmp_path):
+    # TensorFlow stores such a tensor as a single float_val.
+    name = "RGB/inception_i3d/Conv3d_1a_7x7/batch_norm/beta"
+    graph = tmp_path / "graph.pb"
+    freeze_tensors({**tensors, name: tensors[name] * 0 + 3}, graph)
+
+    assert (read_frozen_graph(graph)[name] == 3).all()
+
+
+@pytest.mark.parametrize(
+    ("difference", "message"),
+    [
+        ({"input_name": "images"}, "its inputs are images, expected Placeholder"),
+        (
+            {"input_shape": (1, 64, 224, 224, 3)},
+            r"takes Placeholder of shape \(1, 64, 224, 224, 3\), expected \(1, 79, 224, 224, 3\)",
+        ),
+        ({"output_name": "Predictions"}, "it has no output Softmax"),
+        ({"stages": 5}, "it has 3 Conv3D nodes, expected 58"),
+    ],
+)
+def test_a_graph_of_another_model_is_refused_with_the_reason(
+    tensors, tmp_path, difference, message
+):
+    graph = tmp_path / "other.pb"
+    write_sonnet_graph(tensors, graph, **difference)
+
+    with pytest.raises(ModelError, match=message):
+        read_frozen_graph(graph)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", r"has no nodes \(0 bytes\); download it again"),
+        (b"<html>not found</html>", "is not a TensorFlow graph, or is damaged"),
+    ],
+)
+def test_a_file_that_is_no_graph_is_refused(tmp_path, content, message):
+    graph = tmp_path / "wrong.pb"
+    graph.write_bytes(content)
+
+    with pytest.raises(ModelError, match=message):
+        read_frozen_graph(graph)
+
+
+def test_a_truncated_graph_is_refused(frozen_graph, tmp_path):
+    graph = tmp_path / "truncated.pb"
+    graph.write_bytes(frozen_graph.read_bytes()[:1_000_000])
+
+    with pytest.raises(ModelError, match=r"is damaged \(1000000 bytes\); download it again"):
+        read_frozen_graph(graph)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(StorageError, match="cannot read .*missing.pb: No such file"):
+        read_frozen_graph(tmp_path / "missing.pb")

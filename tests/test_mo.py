@@ -1,0 +1,63 @@
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from i3d_rgb_tf import mo
+from i3d_rgb_tf.ir import read_ir, read_provenance
+
+CONVERTER_ARGUMENTS = [
+    "--framework=tf",
+    "--model_name=i3d-rgb-tf",
+    "--input=Placeholder",
+    "--mean_values=Placeholder[127.5]",
+    "--scale_values=Placeholder[127.5]",
+    "--layout=Placeholder(NDHWC->NDCHW)",
+    "--input_shape=[1, 79, 224, 224, 3]",
+]
+"""What the zoo's converter passes besides the paths and the precision."""
+
+
+def test_the_converters_command_gives_our_ir(frozen_graph, model_root, spec, tmp_path):
+    command = [sys.executable, mo.__file__, *CONVERTER_ARGUMENTS]
+    command += [f"--input_model={frozen_graph}", f"--output_dir={tmp_path}"]
+    # On the second precision the converter repeats its flags; the last one counts.
+    command += ["--compress_to_fp16=False", "--compress_to_fp16=True"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+    result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+
+    path = tmp_path / "i3d-rgb-tf.xml"
+    assert f"[ SUCCESS ] XML file: {path}" in result.stdout
+    assert "Weights: rgb_scratch" in result.stdout
+    assert read_provenance(read_ir(path)).weights == "rgb_scratch"
+    ours = spec.ir_path(model_root, "FP16")
+    assert path.with_suffix(".bin").read_bytes() == ours.with_suffix(".bin").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--transform=Pruning"], "unrecognized arguments: --transform=Pruning"),
+        (["--layout=Placeholder(NDHWC)"], r"expected Placeholder\(NDHWC->NDCHW\)"),
+        (["--framework=onnx"], "got onnx, expected tf"),
+        (["--mean_values=Placeholder[0]"], r"got Placeholder\[0\], expected Placeholder\[127.5\]"),
+        (["--compress_to_fp16=maybe"], "got maybe, expected True or False"),
+    ],
+)
+def test_other_options_are_refused(arguments, message, capsys):
+    with pytest.raises(SystemExit) as caught:
+        mo.main(["--input_model=graph.pb", *arguments])
+
+    assert caught.value.code == 2
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_a_wrong_graph_fails_as_mo_does(tmp_path, capsys):
+    graph = tmp_path / "wrong.pb"
+    graph.write_bytes(b"x")
+
+    assert mo.main([f"--input_model={graph}", f"--output_dir={tmp_path}"]) == 1
+    assert capsys.readouterr().err.startswith("[ ERROR ]  ")

