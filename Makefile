@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for each in python3.11 python3.12 python3.13 python3.10 python3; do \
 	$$each -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' \
 	2>/dev/null && echo $$each && break; done)
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 METADATA := setup.cfg setup.py pyproject.toml
 
 # Compiled models and packages that are fetched stay in the checkout.
