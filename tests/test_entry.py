@@ -12,9 +12,14 @@ import yaml
 
 from i3d_rgb_tf.hashes import file_digest
 from i3d_rgb_tf.spec import ModelSpec, entry_folder
+from i3d_rgb_tf.tensors import Tensors
 
 ENTRY = entry_folder()
-STOCK_YML = "input_info:\n  - name: Placeholder\n    layout: NDHWC\nfiles: []\n"
+# As in the zoo's own entry, whose IR takes B, D, H, W, C.
+STOCK_YML = """\
+files: [{name: i3d-rgb.frozen.pb, size: 1, checksum: 00}]
+input_info: [{name: Placeholder, layout: NDHWC}]
+"""
 
 
 def run_script(script: Path, *arguments: object, installed: bool = True) -> tuple[int, str]:
@@ -156,6 +161,20 @@ def test_pre_convert_refuses_another_file(
 
     assert status == 1
     assert expected in line
+
+
+def test_pre_convert_refuses_weights_that_nobody_published(
+    folder: Path, frozen_graph: Path, tensors: Tensors, spec: ModelSpec
+) -> None:
+    content = bytearray(frozen_graph.read_bytes())
+    weights = tensors["RGB/inception_i3d/Conv3d_1a_7x7/conv_3d/w"].tobytes()
+    content[content.index(weights)] ^= 1
+    (folder / spec.frozen_graph.name).write_bytes(content)
+
+    status, line = pre_convert(ENTRY, folder)
+
+    assert status == 1
+    assert "holds weights that DeepMind did not publish" in line
 
 
 def test_pre_convert_names_the_remedy_for_an_empty_folder(folder: Path) -> None:
