@@ -42,8 +42,9 @@ def session(frozen_graph):
     definition = tf.compat.v1.GraphDef.FromString(frozen_graph.read_bytes())
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(definition, name="")
-    with tf.compat.v1.Session(graph=graph) as session:
-        yield session
+    session = tf.compat.v1.Session(graph=graph)
+    yield session
+    session.close()
 
 
 @pytest.mark.parametrize("name", ["waves", "cricket"])

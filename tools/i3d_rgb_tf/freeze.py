@@ -131,12 +131,14 @@ def write_checkpoint(tensors: Tensors, prefix: Path) -> None:
     names = (f"{prefix.name}.data-00000-of-00001", f"{prefix.name}.index")
     with replaced_folder(prefix.parent, names) as temporary:
         try:
-            tf.raw_ops.SaveV2(
-                prefix=str(temporary / prefix.name),
-                tensor_names=list(checked),
-                shape_and_slices=[""] * len(checked),
-                tensors=list(checked.values()),
-            )
+            # Run it now, even where the caller is building a graph.
+            with tf.init_scope():
+                tf.raw_ops.SaveV2(
+                    prefix=str(temporary / prefix.name),
+                    tensor_names=list(checked),
+                    shape_and_slices=[""] * len(checked),
+                    tensors=list(checked.values()),
+                )
         except tf.errors.OpError as error:
             raise StorageError(f"cannot write {prefix}: {last_line(error)}") from error
 

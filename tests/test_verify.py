@@ -1,0 +1,141 @@
+import hashlib
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from i3d_rgb_tf.cli import main
+from i3d_rgb_tf.convert import convert
+from i3d_rgb_tf.freeze import freeze_tensors
+from i3d_rgb_tf.verify import verify, waves_clip, waves_probabilities
+
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="module")
+def tuned_root(tensors, spec, tmp_path_factory):
+    """A tree of weights that nobody published: one bit of the classifier's bias differs."""
+    root = tmp_path_factory.mktemp("tuned")
+    name = "RGB/inception_i3d/Logits/Conv3d_0c_1x1/conv_3d/b"
+    bias = tensors[name].copy()
+    bias.view(np.uint32)[0] ^= 1
+    path = spec.frozen_graph_path(root)
+    freeze_tensors({**tensors, name: bias}, path)
+    convert(path, root, precisions=["FP32"], allow_unknown=True)
+    return root
+
+
+def statuses(checks):
+    return {check.name: check.status for check in checks}
+
+
+def test_the_waves_are_the_ones_the_reference_was_made_with():
+    stages = json.loads((DATA / "stages.json").read_text())
+
+    assert hashlib.sha256(waves_clip().tobytes()).hexdigest() == stages["waves"]["frames_sha256"]
+    golden = np.load(DATA / "waves.npz")["probabilities"]
+    assert (waves_probabilities() == golden).all()
+
+
+def test_a_proven_tree_passes(model_root):
+    assert statuses(verify(model_root)) == {
+        "tensors": "passed",
+        "FP32 waves": "passed",
+        "FP16 waves": "passed",
+    }
+
+
+def test_deepminds_sample_clip_is_recognised(model_root, shared_folder):
+    checks = verify(model_root, sample=shared_folder / "v_CricketShot_g04_c01_rgb.gif")
+
+    assert statuses(checks)["FP32 sample"] == "passed"
+    (detail,) = [check.detail for check in checks if check.name == "FP32 sample"]
+    assert detail.startswith("playing cricket 0.9886, published playing cricket; 9 of the 20")
+
+
+def test_the_sample_may_be_the_array_of_the_release(model_root, tmp_path):
+    sample = tmp_path / "sample.npy"
+    np.save(sample, (waves_clip()[np.newaxis].astype(np.float32) - 127.5) / 127.5)
+
+    checks = verify(model_root, sample=sample)
+
+    # It is read, and it is not cricket.
+    (detail,) = [check.detail for check in checks if check.name == "FP32 sample"]
+    assert detail.startswith("applauding 0.9497, published playing cricket")
+    assert statuses(checks)["FP32 sample"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((1, 10, 224, 224, 3), np.float32), r"shape \(10, 224, 224, 3\), expected"),
+        (np.zeros(3, np.float32), r"shape \(3,\), expected"),
+    ],
+)
+def test_a_sample_of_another_shape_fails(model_root, tmp_path, array, message):
+    sample = tmp_path / "sample.npy"
+    np.save(sample, array)
+
+    (check,) = [each for each in verify(model_root, sample=sample) if each.name == "FP32 sample"]
+
+    assert check.status == "failed"
+    assert re.search(message, check.detail)
+
+
+def test_unpublished_weights_fail_though_they_compute_what_they_should(tuned_root):
+    assert statuses(verify(tuned_root)) == {"tensors": "failed", "FP32 waves": "passed"}
+
+
+def test_an_ir_that_computes_something_else_fails(model_root, spec, tmp_path):
+    shutil.copytree(model_root, tmp_path / "tree", symlinks=True)
+    weights = spec.ir_path(tmp_path / "tree", "FP32").with_suffix(".bin")
+    content = bytearray(weights.read_bytes())
+    content[1000:200_000] = bytes(199_000)
+    weights.write_bytes(content)
+
+    assert statuses(verify(tmp_path / "tree")) == {
+        "tensors": "passed",
+        "FP32 waves": "failed",
+        "FP16 waves": "passed",
+    }
+
+
+def test_damaged_files_fail_with_their_reason(spec, tmp_path):
+    graph = spec.frozen_graph_path(tmp_path)
+    graph.parent.mkdir(parents=True)
+    graph.write_bytes(b"x")
+    ir = spec.ir_path(tmp_path, "FP16")
+    ir.parent.mkdir()
+    ir.write_text("<net/>")
+
+    tensors, waves = verify(tmp_path)
+
+    assert (tensors.status, waves.status) == ("failed", "failed")
+    assert "is not a TensorFlow graph" in tensors.detail
+    assert "has no i3d-rgb-tf.bin beside it" in waves.detail
+
+
+def test_an_unknown_ir_without_its_graph_has_nothing_to_be_compared_with(tuned_root, tmp_path):
+    shutil.copytree(tuned_root, tmp_path / "tree")
+    next(tmp_path.rglob("*.pb")).unlink()
+
+    _, waves = verify(tmp_path / "tree")
+
+    assert waves.status == "failed"
+    assert "nothing to compare unknown with" in waves.detail
+
+
+def test_an_empty_tree_proves_nothing(tmp_path, capsys):
+    assert main(["verify", "-d", str(tmp_path)]) == 1
+    assert "skipped tensors: no frozen graph at" in capsys.readouterr().out
+
+
+def test_the_command_tells_programs(model_root, capsys):
+    assert main(["verify", "-d", str(model_root), "--format", "json"]) == 0
+
+    checks = json.loads(capsys.readouterr().out)
+    assert {check["status"] for check in checks} == {"passed"}
+    assert list(checks[0]) == ["name", "status", "detail"]
