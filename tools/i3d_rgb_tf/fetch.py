@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import subprocess
 import sys
 import tempfile
@@ -127,5 +128,7 @@ def _reason(error: Exception) -> str:
     """Return the innermost sentence of a chain of wrapped network errors."""
     while error.args and isinstance(error.args[-1], Exception):
         error = error.args[-1]
-    inner = getattr(error, "reason", None)
-    return str(inner if isinstance(inner, Exception) else error).split(" (Caused by")[0]
+    reason = getattr(error, "reason", None)
+    message = str(reason if isinstance(reason, Exception) else error)
+    # urllib3 puts its connection object in front, whose host stands in the URL already.
+    return re.sub(r"^\w+\(host=[^)]*\): ", "", message)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -154,13 +156,29 @@ def require_tensorflow() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     try:
-        import tensorflow
+        with _silent_standard_error():
+            import tensorflow
     except ImportError as error:
         raise DependencyError(
             f"freezing needs TensorFlow, which cannot be imported ({error}); "
             "install it with: pip install 'i3d-rgb-tf[freeze]'"
         ) from error
     return tensorflow
+
+
+@contextmanager
+def _silent_standard_error() -> Iterator[None]:
+    """Keep what TensorFlow's libraries say before their log level counts off the terminal."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(silence)
 
 
 def _build(tf: Any, tensors: Mapping[str, NDArray[np.float32]]) -> None:
