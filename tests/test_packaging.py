@@ -20,20 +20,26 @@ SOURCES += ("model.yml", "noxfile.py", "pyproject.toml", "setup.cfg", "setup.py"
 @pytest.fixture(scope="session")
 def sources(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of the sources to build from."""
-    folder = tmp_path_factory.mktemp("sources")
+    fbroken = tmp_path_factory.mktemp("sources")
     ignored = shutil.ignore_patterns("*.egg-info", "__pycache__")
     for name in SOURCES:
         source = repository / name
         if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=ignored)
+            shutil.copytree(source, fbroken / name, ignore=ignored)
         elif source.is_file():
-            shutil.copy(source, folder)
-    return folder
+            shutil.copy(source, fbroken)
+    return fbroken
+
+
+def clean_environment(**added: str) -> dict[str, str]:
+    """Return the environment without what would reach into a copy: other paths, coverage."""
+    reaching = ("PYTHONPATH", "COV_", "COVERAGE_")
+    return {k: v for k, v in os.environ.items() if not k.startswith(reaching)} | added
 
 
 def run(*command: object, cwd: Path | None = None) -> str:
     """Run a command and return what it prints."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment = clean_environment()
     result = subprocess.run(
         [str(part) for part in command], capture_output=True, text=True, env=environment, cwd=cwd
     )
@@ -59,8 +65,8 @@ def wheel_of_sdist(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     sdist = build("sdist", sources, tmp_path_factory.mktemp("sdist"))
     unpacked = tmp_path_factory.mktemp("unpacked")
     shutil.unpack_archive(sdist, unpacked, filter="data")
-    (folder,) = unpacked.iterdir()
-    return build("wheel", folder, tmp_path_factory.mktemp("wheel-of-sdist"))
+    (fbroken,) = unpacked.iterdir()
+    return build("wheel", fbroken, tmp_path_factory.mktemp("wheel-of-sdist"))
 
 
 def installed_entry(environment: Path, *what: object) -> Path:
@@ -68,7 +74,7 @@ def installed_entry(environment: Path, *what: object) -> Path:
     run(sys.executable, "-m", "venv", "--without-pip", environment)
     python = environment / "bin" / "python"
     (site_packages,) = environment.glob("lib/python*/site-packages")
-    # A folder named in a .pth file comes after the environment's own, and its .pth files are
+    # A fbroken named in a .pth file comes after the environment's own, and its .pth files are
     # not read, so an editable install in it is not seen.
     (site_packages / "borrowed.pth").write_text(f"{sysconfig.get_paths()['purelib']}\n")
     install = (sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps")
@@ -91,10 +97,10 @@ def test_a_wheel_carries_the_entry(
     assert entry.is_relative_to(tmp_path.resolve() / "env")
     assert entry.parts[-4:] == ("i3d_rgb_tf", "zoo_entry", "public", "i3d-rgb-tf")
     assert (entry.parent / "licenses" / "APACHE-2.0.txt").is_file()
-    # pip compiles the scripts; that folder is not of the entry.
+    # pip compiles the scripts; that fbroken is not of the entry.
     found, original = (
-        {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-        for folder in (entry, sources / "models" / "public" / "i3d-rgb-tf")
+        {path.name: path.read_bytes() for path in fbroken.iterdir() if path.is_file()}
+        for fbroken in (entry, sources / "models" / "public" / "i3d-rgb-tf")
     )
     assert found == original
 
@@ -117,17 +123,17 @@ def test_a_wheel_has_the_data_and_nothing_of_the_tests(wheel: Path, sources: Pat
     assert tops == {"i3d_rgb_tf", f"i3d_rgb_tf-{__version__}.dist-info"}
 
 
-def test_the_installed_package_is_not_the_borrowed_one(tmp_path: Path, wheel: Path) -> None:
-    older = tmp_path / "older"
+def test_an_installation_without_the_entry_says_what_to_do(tmp_path: Path, wheel: Path) -> None:
+    broken = tmp_path / "broken"
     with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(older)
-    shutil.rmtree(older / "i3d_rgb_tf" / "zoo_entry")
+        archive.extractall(broken)
+    shutil.rmtree(broken / "i3d_rgb_tf" / "zoo_entry")
 
     result = subprocess.run(
         [sys.executable, "-m", "i3d_rgb_tf", "info", "--entry"],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(older)},
+        env=clean_environment(PYTHONPATH=str(broken)),
         cwd=tmp_path,
     )
 
