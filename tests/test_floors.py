@@ -15,11 +15,11 @@ from i3d_rgb_tf.commands import COMMANDS
 # A module may import what stands on a lower line, and nothing of its own line.
 FLOORS = (
     ("errors", "labels"),
-    ("architecture", "hashes", "storage"),
+    ("architecture", "containers", "hashes", "storage", "timing"),
     ("tensors",),
     ("spec", "fetch", "video", "clips"),
-    ("graph", "ir", "freeze", "package", "runtime"),
-    ("convert", "weights", "classify"),
+    ("graph", "ir", "freeze", "package", "runtime", "zoo"),
+    ("convert", "weights", "classify", "register", "overlay"),
     ("mo", "verify"),
     ("__init__",),
     ("commands", "commands.arguments"),

@@ -14,6 +14,10 @@ COMMANDS = (
     "convert",
     "classify",
     "verify",
+    "register",
+    "unregister",
+    "status",
+    "omz",
     "info",
 )
 """Names of the commands and of their modules, in the order in which one learns them."""

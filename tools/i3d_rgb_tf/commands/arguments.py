@@ -7,10 +7,12 @@ from pathlib import Path
 
 __all__ = [
     "add_allow_unknown",
+    "add_calibration",
     "add_device",
     "add_directory",
     "add_format",
     "add_output_directory",
+    "add_zoo",
     "directory",
 ]
 
@@ -56,6 +58,24 @@ def add_allow_unknown(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_calibration(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """Add ``--calibration`` and ``--accept``."""
+    parser.add_argument(
+        "--calibration",
+        nargs="+",
+        type=Path,
+        required=required,
+        metavar="VIDEO",
+        help="videos that show actions, folders of them, or .txt files that list them; ten or more "
+        "different ones serve best",
+    )
+    parser.add_argument(
+        "--accept",
+        action="store_true",
+        help="write the INT8 model even if it does not keep the answers",
+    )
+
+
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add ``-D`` and ``--inference-precision``."""
     parser.add_argument(
@@ -68,6 +88,17 @@ def add_device(parser: argparse.ArgumentParser) -> None:
         "--inference-precision",
         choices=("f32", "bf16", "f16"),
         help="what the device calculates in (default: what it does fastest)",
+    )
+
+
+def add_zoo(parser: argparse.ArgumentParser) -> None:
+    """Add ``--zoo``."""
+    parser.add_argument(
+        "--zoo",
+        type=Path,
+        metavar="DIR",
+        help="a checkout of the zoo, or its folder of models (default: the zoo that is installed "
+        "in this environment)",
     )
 
 

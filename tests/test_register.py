@@ -1,0 +1,351 @@
+"""Registration in a zoo of real files; the stock tools themselves are in tests/zoo."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from i3d_rgb_tf import register as registering
+from i3d_rgb_tf.cli import main
+from i3d_rgb_tf.errors import ZooError
+from i3d_rgb_tf.register import register, registration, unregister
+from i3d_rgb_tf.spec import entry_folder
+from i3d_rgb_tf.zoo import entry_digests, find_zoo
+
+STOCK_MODEL = "task_type: action_recognition\ninput_info:\n  - layout: NDHWC\n"
+STOCK = {
+    "model.yml": STOCK_MODEL,
+    "accuracy-check.yml": "models: []\n",
+    "freeze.py": "# stock\n",
+}
+
+
+def make_zoo(folder: Path, stock: dict[str, str] = STOCK) -> Path:
+    other = folder / "models" / "public" / "other"
+    other.mkdir(parents=True)
+    (other / "model.yml").write_text("task_type: detection\n")
+    for name, content in stock.items():
+        path = folder / "models" / "public" / "i3d-rgb-tf" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content)
+    return folder
+
+
+def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
+    return {
+        path.relative_to(folder).as_posix(): (path.read_bytes(), path.stat().st_mode)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def assert_works(zoo) -> None:
+    """The zoo's loader finds each model once, and our entry is whole where it is in force."""
+    found = sorted(path.parent.name for path in zoo.model_root.glob("**/model.yml"))
+    assert found == ["i3d-rgb-tf", "other"]
+    if (zoo.entry / "model.yml").read_text() != STOCK_MODEL:
+        assert entry_digests().items() <= entry_digests(zoo.entry).items()
+
+
+@pytest.fixture
+def zoo(tmp_path):
+    return find_zoo(make_zoo(tmp_path))
+
+
+def test_register_puts_real_copies_of_our_files_there_and_unregister_gives_back(zoo, tmp_path):
+    before = snapshot(tmp_path)
+    assert registration(zoo).state == "stock"
+
+    assert register(zoo).state == "stock"
+
+    assert registration(zoo).state == "ours"
+    assert entry_digests(zoo.entry) == entry_digests()
+    assert not any(path.is_symlink() for path in zoo.entry.rglob("*"))
+    assert_works(zoo)
+
+    assert unregister(zoo).state == "ours"
+    assert snapshot(tmp_path) == before
+    assert registration(zoo).state == "stock"
+
+
+def test_twice_is_once(zoo, tmp_path):
+    before = snapshot(tmp_path)
+    register(zoo)
+    once = snapshot(tmp_path)
+
+    assert register(zoo).state == "ours"
+    assert snapshot(tmp_path) == once
+
+    unregister(zoo)
+    assert unregister(zoo).state == "stock"
+    assert snapshot(tmp_path) == before
+
+
+def test_a_zoo_without_the_model_gets_it_and_loses_it(tmp_path):
+    zoo = find_zoo(make_zoo(tmp_path, stock={}))
+    before = snapshot(tmp_path)
+
+    register(zoo)
+    assert_works(zoo)
+    unregister(zoo)
+
+    assert snapshot(tmp_path) == before
+    assert not zoo.entry.exists()
+
+
+def test_modes_and_files_of_others_stay(zoo, tmp_path):
+    (zoo.entry / "freeze.py").chmod(0o755)
+    (zoo.entry / "notes.txt").write_text("a user's")
+    before = snapshot(tmp_path)
+
+    register(zoo)
+    assert (zoo.entry / "notes.txt").read_text() == "a user's"
+    unregister(zoo)
+
+    assert snapshot(tmp_path) == before
+
+
+def test_a_new_installation_of_the_zoo_is_noticed_and_becomes_what_is_given_back(zoo, tmp_path):
+    register(zoo)
+    # pip writes its own files again and leaves those it does not know.
+    newer = {**STOCK, "freeze.py": "# stock of the next release\n"}
+    make_zoo_files = {zoo.entry / name: content for name, content in newer.items()}
+    for path, content in make_zoo_files.items():
+        path.write_text(content)
+
+    status = registration(zoo)
+    assert status.state == "overwritten"
+    assert "i3d-rgb-tf register" in status.advice
+
+    register(zoo)
+    assert registration(zoo).state == "ours"
+    unregister(zoo)
+    assert {path.name: path.read_text() for path in zoo.entry.iterdir()} == newer
+
+
+def test_unregister_after_a_new_installation_removes_only_what_we_added(zoo):
+    register(zoo)
+    for name, content in STOCK.items():
+        (zoo.entry / name).write_text(content)
+
+    assert unregister(zoo).state == "overwritten"
+    assert {path.name: path.read_text() for path in zoo.entry.iterdir()} == STOCK
+
+
+def test_another_version_of_our_entry_is_outdated_and_replaced(zoo, tmp_path, monkeypatch):
+    before = snapshot(tmp_path)
+    older = tmp_path.parent / f"{tmp_path.name}-older"
+    shutil.copytree(entry_folder(), older)
+    (older / "README.md").write_text("an older card")
+    (older / "gone.txt").write_text("a file that this version no longer has")
+    with monkeypatch.context() as patch:
+        patch.setattr(registering, "entry_folder", lambda: older)
+        patch.setattr(
+            registering, "entry_digests", lambda folder=None: entry_digests(folder or older)
+        )
+        register(zoo)
+
+    assert registration(zoo).state == "outdated"
+    register(zoo)
+    assert registration(zoo).state == "ours"
+    unregister(zoo)
+    assert snapshot(tmp_path) == before
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from i3d_rgb_tf import register
+from i3d_rgb_tf.zoo import find_zoo
+
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+zoo, action, last = find_zoo(Path(sys.argv[1])), getattr(register, sys.argv[2]), int(sys.argv[3])
+count = 0
+
+def hook(event, arguments):
+    global count
+    if event == "open":
+        if not isinstance(arguments[2], int) or not arguments[2] & WRITING:
+            return
+    elif event not in ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "os.utime"):
+        return
+    count += 1
+    if count == last:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(hook)
+action(zoo)
+"""
+
+
+@pytest.mark.parametrize("action", ["register", "unregister"])
+def test_killed_at_any_file_operation_the_zoo_works_and_both_ways_out_are_open(action, tmp_path):
+    original = find_zoo(make_zoo(tmp_path / "original"))
+    before = snapshot(tmp_path / "original")
+    if action == "unregister":
+        register(original)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+    for last in range(1, 1000):
+        shutil.copytree(tmp_path / "original", tmp_path / "zoo")
+        zoo = find_zoo(tmp_path / "zoo")
+        command = [sys.executable, "-c", KILLED, tmp_path / "zoo", action, str(last)]
+        result = subprocess.run(command, env=environment, check=False)
+        assert_works(zoo)
+
+        if last % 2:
+            register(zoo)
+            assert registration(zoo).state == "ours"
+            assert_works(zoo)
+        unregister(zoo)
+        assert snapshot(tmp_path / "zoo") == before
+        shutil.rmtree(tmp_path / "zoo")
+        if result.returncode == 0:
+            break
+        assert result.returncode == -signal.SIGKILL
+
+    assert last > 20  # It was killed at every one of its operations, and then not at all.
+
+
+def test_an_interrupted_register_is_reported(zoo, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(registering, "_replace", stop)
+        with pytest.raises(KeyboardInterrupt):
+            register(zoo)
+
+    status = registration(zoo)
+    assert (status.state, "unregister" in status.advice) == ("interrupted", True)
+
+
+def test_two_processes_at_once_end_with_a_whole_entry(zoo, tmp_path):
+    before = snapshot(tmp_path)
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from i3d_rgb_tf.register import register, unregister\n"
+        "from i3d_rgb_tf.zoo import find_zoo\n"
+        "zoo = find_zoo(Path(sys.argv[1]))\n"
+        "for _ in range(20): register(zoo); unregister(zoo)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-c", program, tmp_path]
+    processes = [subprocess.Popen(command, env=environment) for _ in range(2)]
+
+    while any(process.poll() is None for process in processes):
+        assert (zoo.entry / "model.yml").is_file()
+
+    assert [process.returncode for process in processes] == [0, 0]
+    assert snapshot(tmp_path) == before
+
+
+def test_a_zoo_that_cannot_be_written_says_what_else_can_be_done(zoo, tmp_path):
+    before = snapshot(tmp_path)
+    program = (
+        "import os, sys; from pathlib import Path\n"
+        "from i3d_rgb_tf.register import register\n"
+        "from i3d_rgb_tf.zoo import find_zoo\n"
+        "import filelock; from i3d_rgb_tf.zoo import entry_digests; entry_digests()\n"
+        "zoo = find_zoo(Path(sys.argv[1]))\n"
+        "if os.getuid() == 0: os.setgid(65534); os.setuid(65534)\n"
+        "register(zoo)\n"
+    )
+    for folder in [tmp_path, *tmp_path.parents[:2]]:
+        folder.chmod(0o755)
+    for path in tmp_path.rglob("*"):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    tmp_path.chmod(0o555)
+    modes = snapshot(tmp_path)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+    result = subprocess.run(
+        [sys.executable, "-c", program, tmp_path],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    for path in [tmp_path, *tmp_path.rglob("*")]:
+        path.chmod(0o755)
+    assert "ZooError: cannot change" in result.stderr
+    assert "i3d-rgb-tf omz downloader --name i3d-rgb-tf" in result.stderr
+    assert modes.keys() == before.keys()
+
+
+def test_a_backup_that_is_not_what_was_kept_is_not_restored(zoo):
+    register(zoo)
+    (backup,) = zoo.records.glob("stock-*")
+    (backup / "model.yml").write_text("altered")
+
+    with pytest.raises(ZooError, match="is not what was kept; install openvino-dev again"):
+        unregister(zoo)
+    assert registration(zoo).state == "ours"
+
+
+def test_our_entry_without_its_records_is_not_taken_out_blindly(zoo):
+    register(zoo)
+    shutil.rmtree(zoo.records)
+
+    with pytest.raises(ZooError, match="with what it replaced is gone"):
+        unregister(zoo)
+    assert registration(zoo).state == "ours"
+
+
+def test_a_damaged_manifest_is_named(zoo):
+    register(zoo)
+    (zoo.records / "manifest.json").write_text("{")
+    (zoo.entry / "model.yml").write_text(STOCK_MODEL)
+
+    with pytest.raises(ZooError, match="cannot read .*manifest.json: .*remove it and register"):
+        registration(zoo)
+
+
+def test_another_process_that_does_not_end_is_named(zoo, monkeypatch):
+    from filelock import FileLock
+
+    monkeypatch.setattr(registering, "_LOCK_TIMEOUT_SECONDS", 0.1)
+    with FileLock(registering._lock_path(zoo)), pytest.raises(ZooError, match="another process"):
+        register(zoo)
+
+
+def test_the_models_folder_may_be_named_too(tmp_path):
+    make_zoo(tmp_path)
+
+    assert find_zoo(tmp_path) == find_zoo(tmp_path / "models")
+
+
+def test_a_folder_without_a_zoo_is_refused(tmp_path):
+    with pytest.raises(ZooError, match="there is no model zoo in"):
+        find_zoo(tmp_path)
+
+
+def test_an_environment_without_a_zoo_is_told_how_to_get_one():
+    with pytest.raises(ZooError, match=r"pip install 'i3d-rgb-tf\[omz\]'"):
+        find_zoo()
+
+
+def test_the_commands_tell_what_they_did(zoo, tmp_path, capsys):
+    for command, said in [
+        ("register", "is ours now"),
+        ("register", "was ours already"),
+        ("status", "ours: "),
+        ("unregister", "is the zoo's own again"),
+        ("unregister", "was the zoo's own already"),
+        ("status", "stock: "),
+    ]:
+        assert main([command, "--zoo", str(tmp_path)]) == 0
+        assert said in capsys.readouterr().out
+
+    assert main(["status", "--zoo", str(tmp_path), "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "state": "stock",
+        "entry": str(zoo.entry),
+        "advice": "put ours in with: i3d-rgb-tf register",
+    }

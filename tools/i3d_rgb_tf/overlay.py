@@ -1,0 +1,79 @@
+"""Run a stock tool of the zoo in this process on a copy of its models where our entry wins."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from i3d_rgb_tf.errors import ZooError
+from i3d_rgb_tf.spec import entry_folder, load_spec
+from i3d_rgb_tf.zoo import ZOO_PACKAGES, find_zoo
+
+__all__ = ["TOOLS", "run_tool"]
+
+TOOLS = ("downloader", "converter", "info_dumper", "quantizer")
+"""The stock tools, without their ``omz_``."""
+
+
+def run_tool(tool: str, arguments: Sequence[str]) -> int:
+    """Run ``omz_<tool>`` as it is installed, with our entry in its list; changes no zoo.
+
+    Parameters
+    ----------
+    tool
+        One of `TOOLS`.
+    arguments
+        What the tool takes.
+
+    Returns
+    -------
+    int
+        The tool's exit status.
+
+    Raises
+    ------
+    ZooError
+        No zoo is installed, or it does not have this tool.
+    """
+    model_root = find_zoo().model_root
+    common, main = _load(tool)
+    with tempfile.TemporaryDirectory(prefix="i3d-rgb-tf-") as folder:
+        common.MODEL_ROOT = _overlay(model_root, Path(folder) / "models")
+        sys.argv = [f"omz_{tool}", *arguments]
+        try:
+            status = main()
+        except SystemExit as end:
+            status = end.code
+    if isinstance(status, str):
+        raise ZooError(f"omz_{tool}: {status}")
+    return status or 0
+
+
+def _load(tool: str) -> tuple[Any, Any]:
+    for package in ZOO_PACKAGES:
+        try:
+            module = importlib.import_module(f"{package}.omz_{tool}")
+        except ModuleNotFoundError as error:
+            if not (error.name or "").startswith(package.split(".")[0]):
+                raise ZooError(
+                    f"omz_{tool} cannot start: {error}; install it with: pip install {error.name}"
+                ) from error
+            continue
+        return importlib.import_module(f"{package}._common"), module.main
+    raise ZooError(f"the zoo installed here has no omz_{tool}; openvino-dev 2023.3 has them all")
+
+
+def _overlay(model_root: Path, overlay: Path) -> Path:
+    """Link every file of the zoo's models into a new folder, and put our entry there."""
+    # The tools follow links to files, not to folders.
+    shutil.copytree(model_root, overlay, copy_function=os.symlink)
+    entry = load_spec().folder(overlay)
+    shutil.rmtree(entry, ignore_errors=True)
+    shutil.copytree(entry_folder(), entry)
+    return overlay

@@ -1,0 +1,269 @@
+"""Put our entry into an installed model zoo, take it out again, and tell which is there.
+
+Every step leaves the zoo with a working entry, whenever it is interrupted:
+
+1. What will be replaced is copied to the records, outside the model root.
+2. The manifest, which says what is theirs and what is ours, is replaced in one step.
+3. The files of the entry are replaced one by one, each in one step, ``model.yml`` last.
+
+Before the last step the entry is still the old one, because the stock tools look at nothing that
+``model.yml`` does not name, but for ``pre-convert.py``, and ours does nothing beside a
+``model.yml`` that is not ours. To take the entry out the order is the reverse.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from i3d_rgb_tf.errors import ZooError
+from i3d_rgb_tf.hashes import file_digest
+from i3d_rgb_tf.spec import entry_folder
+from i3d_rgb_tf.zoo import Zoo, entry_digests
+
+__all__ = ["State", "Status", "register", "registration", "unregister"]
+
+State = Literal["stock", "ours", "outdated", "interrupted", "overwritten"]
+
+_LAST = "model.yml"
+_MANIFEST = "manifest.json"
+_LOCK_TIMEOUT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Status:
+    """Which entry a zoo has."""
+
+    state: State
+    """``stock``: the zoo's own, or none. ``ours``: this package's. ``outdated``: ours of another
+    version. ``interrupted``: a register or unregister did not end. ``overwritten``: ours was
+    registered, and the zoo was installed again since."""
+    entry: str
+    """Folder of the entry."""
+    advice: str
+    """What to do."""
+
+
+@dataclass(frozen=True)
+class _Manifest:
+    stock: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of each file that was there before, by relative path."""
+    ours: dict[str, list[str]] = field(default_factory=dict)
+    """SHA-256 of each file we put there, in any version."""
+    backup: str = ""
+    """Folder in the records with the files of `stock`."""
+    complete: bool = False
+    """Whether every file of ours was put in place, and none taken out since."""
+
+
+_ADVICE: dict[State, str] = {
+    "stock": "put ours in with: i3d-rgb-tf register",
+    "ours": "nothing to do; take it out with: i3d-rgb-tf unregister",
+    "outdated": "bring it up to date with: i3d-rgb-tf register",
+    "interrupted": "finish with: i3d-rgb-tf register, or i3d-rgb-tf unregister",
+    "overwritten": "put ours in again with: i3d-rgb-tf register",
+}
+
+
+def registration(zoo: Zoo) -> Status:
+    """Tell which entry a zoo has; changes nothing."""
+    state = _state(entry_digests(zoo.entry), entry_digests(), _read_manifest(zoo))
+    return Status(state, str(zoo.entry), _ADVICE[state])
+
+
+def register(zoo: Zoo) -> Status:
+    """Put our entry into a zoo and keep what it replaces; does nothing when it is there.
+
+    Returns
+    -------
+    Status
+        The state that was found.
+
+    Raises
+    ------
+    ZooError
+        The zoo cannot be written, or another process is changing it.
+    """
+    with _changing(zoo):
+        found = registration(zoo)
+        if found.state != "ours":
+            _put_in(zoo, _read_manifest(zoo))
+        return found
+
+
+def unregister(zoo: Zoo) -> Status:
+    """Give a zoo back what our entry replaced, byte for byte, and remove what only we added.
+
+    Returns
+    -------
+    Status
+        The state that was found.
+
+    Raises
+    ------
+    ZooError
+        The zoo cannot be written, another process is changing it, or what it had is not kept.
+    """
+    if not zoo.records.is_dir():
+        return _without_records(zoo)
+    with _changing(zoo):
+        found = registration(zoo)
+        manifest = _read_manifest(zoo)
+        if manifest:
+            _take_out(zoo, manifest)
+        shutil.rmtree(zoo.records)
+    return found
+
+
+def _without_records(zoo: Zoo) -> Status:
+    found = registration(zoo)
+    if found.state == "ours":
+        raise ZooError(
+            f"{zoo.entry} is ours, but {zoo.records} with what it replaced is gone; "
+            "install openvino-dev again with: pip install --force-reinstall --no-deps openvino-dev"
+        )
+    return found
+
+
+def _state(found: dict[str, str], package: dict[str, str], manifest: _Manifest | None) -> State:
+    # Files that are neither ours nor named by the manifest are nobody's business.
+    if package.items() <= found.items():
+        return "ours"
+    if manifest is None:
+        return "stock"
+    if not manifest.complete:
+        return "interrupted"
+    placed = all(found.get(name) in digests for name, digests in manifest.ours.items())
+    return "outdated" if placed else "overwritten"
+
+
+def _put_in(zoo: Zoo, previous: _Manifest | None) -> None:
+    manifest = _keep_stock(zoo, previous or _Manifest())
+    _write_manifest(zoo, manifest)
+    ours = entry_folder()
+    for name in _ordered(entry_digests(), last=_LAST):
+        _replace(zoo, ours / name, zoo.entry / name)
+    _write_manifest(zoo, replace(manifest, complete=True))
+    for folder in zoo.records.glob("stock-*"):
+        if folder.name != manifest.backup:
+            shutil.rmtree(folder)
+
+
+def _keep_stock(zoo: Zoo, previous: _Manifest) -> _Manifest:
+    """Copy what is the zoo's own in the entry now, or was before we came, to a new backup."""
+    ours = {
+        name: sorted({digest, *previous.ours.get(name, ())})
+        for name, digest in entry_digests().items()
+    }
+    ours = {**previous.ours, **ours}
+    kept: dict[str, Path] = {}
+    for name, digest in entry_digests(zoo.entry).items():
+        if digest not in ours.get(name, ()):
+            kept[name] = zoo.entry / name
+        elif name in previous.stock:
+            kept[name] = zoo.records / previous.backup / name
+    numbers = [int(each.name.removeprefix("stock-")) for each in zoo.records.glob("stock-*")]
+    backup = f"stock-{max(numbers, default=0) + 1}"
+    for name, path in kept.items():
+        target = zoo.records / backup / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, target)
+    stock = {name: file_digest(zoo.records / backup / name, "sha256") for name in kept}
+    return _Manifest(stock, ours, backup)
+
+
+def _take_out(zoo: Zoo, manifest: _Manifest) -> None:
+    backup = zoo.records / manifest.backup
+    for name, digest in manifest.stock.items():
+        if not (backup / name).is_file() or file_digest(backup / name, "sha256") != digest:
+            raise ZooError(
+                f"{backup / name} is not what was kept; install openvino-dev again with: "
+                "pip install --force-reinstall --no-deps openvino-dev"
+            )
+    _write_manifest(zoo, replace(manifest, complete=False))
+    found = entry_digests(zoo.entry)
+    # model.yml first: as soon as it is the zoo's, so is the entry.
+    for name in reversed(_ordered(manifest.ours, last=_LAST)):
+        if name in found and found[name] not in manifest.ours[name]:
+            continue  # A new installation brought its own.
+        if name in manifest.stock:
+            _replace(zoo, backup / name, zoo.entry / name)
+        else:
+            (zoo.entry / name).unlink(missing_ok=True)
+    if not manifest.stock:
+        _remove_if_empty(zoo.entry)
+    (zoo.records / _MANIFEST).unlink()
+
+
+def _replace(zoo: Zoo, source: Path, target: Path) -> None:
+    """Copy a file to its place in one step; the copy is made outside the model root."""
+    temporary = zoo.records / "incoming"
+    shutil.copy2(source, temporary)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary.replace(target)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    shutil.rmtree(folder / "__pycache__", ignore_errors=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _ordered(names: dict[str, str] | dict[str, list[str]], *, last: str) -> list[str]:
+    return sorted(names, key=lambda name: (name == last, name))
+
+
+def _read_manifest(zoo: Zoo) -> _Manifest | None:
+    path = zoo.records / _MANIFEST
+    try:
+        return _Manifest(**json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (OSError, TypeError, ValueError) as error:
+        raise ZooError(f"cannot read {path}: {error}; remove it and register again") from error
+
+
+def _write_manifest(zoo: Zoo, manifest: _Manifest) -> None:
+    temporary = zoo.records / f"{_MANIFEST}.part"
+    temporary.write_text(json.dumps(asdict(manifest), indent=2), encoding="utf-8")
+    temporary.replace(zoo.records / _MANIFEST)
+
+
+def _lock_path(zoo: Zoo) -> Path:
+    """Return a file outside the zoo, which `unregister` leaves as it was."""
+    name = hashlib.sha256(str(zoo.model_root).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"i3d-rgb-tf-{name}.lock"
+
+
+@contextmanager
+def _changing(zoo: Zoo) -> Iterator[None]:
+    """Hold the zoo's lock, and say what else can be done when the zoo cannot be written."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(_lock_path(zoo), timeout=_LOCK_TIMEOUT_SECONDS):
+            zoo.records.mkdir(parents=True, exist_ok=True)
+            yield
+    except Timeout as error:
+        raise ZooError(
+            f"another process has been changing {zoo.entry} for {_LOCK_TIMEOUT_SECONDS} s; "
+            "wait for it to end, then try again"
+        ) from error
+    except OSError as error:
+        hint = ""
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            hint = (
+                "; without changing it, run its tools on our entry with: "
+                "i3d-rgb-tf omz downloader --name i3d-rgb-tf"
+            )
+        raise ZooError(
+            f"cannot change {zoo.model_root}: {error.strerror or error}{hint}"
+        ) from error
