@@ -42,7 +42,7 @@ check: $(VENV)/dev.stamp $(VENV)/test.stamp
 format: $(VENV)/dev.stamp
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format --quiet .
 
-test-zoo: $(VENV)/dev.stamp
+test-zoo: $(VENV)/dev.stamp $(VENV)/test.stamp
 	@$(RUN) $(BIN)/nox --tags zoo
 
 $(VENV)/python.stamp:

@@ -1,0 +1,161 @@
+"""The zoo's stock tools, unmodified, on our entry."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import openvino
+import pytest
+
+from i3d_rgb_tf.ir import read_ir, read_provenance
+from i3d_rgb_tf.verify import TOLERANCES, predict_pixels, waves_clip, waves_probabilities
+from servers import content, dropped
+
+NAME = ("--name", "i3d-rgb-tf")
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def assert_golden(root: Path) -> None:
+    """The IR of both precisions has the promised interface and the original stack's answers."""
+    for precision in ("FP16", "FP32"):
+        path = root / "public" / "i3d-rgb-tf" / precision / "i3d-rgb-tf.xml"
+        model = openvino.Core().read_model(path)
+        assert tuple(model.input("Placeholder").shape) == (1, 79, 3, 224, 224)
+        assert tuple(model.output("Softmax:0").shape) == (1, 400)
+        found = predict_pixels(read_ir(path), waves_clip())
+        assert np.abs(found - waves_probabilities()).max() <= TOLERANCES[precision]
+
+
+def convert(tools, root: Path, *, mo: bool, check: bool = True):
+    """Run the converter with its own Model Optimizer, or with our front."""
+    ours = ["--mo", tools.run("i3d-rgb-tf", "info", "--mo").stdout.strip()] if mo else []
+    return tools.run("omz_converter", *NAME, *ours, cwd=root, check=check)
+
+
+def test_download_and_convert(tools, published, tmp_path):
+    tools.run("omz_downloader", *NAME, cwd=tmp_path)
+    assert published.requests == ["/rgb.frozen.pb"]
+
+    # Next to OpenVINO 2026 there is no Model Optimizer that runs.
+    output = convert(tools, tmp_path, mo=tools.release == "2026.4.1").stdout
+
+    assert "Placeholder(NDHWC->NDCHW)" in output
+    assert_golden(tmp_path)
+
+
+def test_convert_without_model_optimizer(tools, published, tmp_path):
+    tools.run("omz_downloader", *NAME, cwd=tmp_path)
+
+    output = convert(tools, tmp_path, mo=True).stdout
+
+    assert "[ SUCCESS ] XML file:" in output
+    assert_golden(tmp_path)
+    path = tmp_path / "public" / "i3d-rgb-tf" / "FP32" / "i3d-rgb-tf.xml"
+    assert read_provenance(read_ir(path)).weights == "rgb_scratch"
+
+
+def test_the_stock_model_optimizer_next_to_openvino_2026_does_not_run(tools, published, tmp_path):
+    if tools.release != "2026.4.1":
+        pytest.skip("a finding about OpenVINO 2026")
+    tools.run("omz_downloader", *NAME, cwd=tmp_path)
+
+    assert convert(tools, tmp_path, mo=False, check=False).returncode != 0
+
+
+def test_our_commands_and_the_zoos_take_over_from_each_other(tools, published, tmp_path):
+    tools.run("omz_downloader", *NAME, cwd=tmp_path)
+    tools.run("i3d-rgb-tf", "convert", cwd=tmp_path)
+
+    assert_golden(tmp_path)
+
+
+def test_info_dumper_shows_our_entry(tools, registered):
+    shown = tools.run("omz_info_dumper", *NAME).stdout
+
+    assert '"layout": "NDHWC->NDCHW"' in shown
+    assert str(registered / "model.yml") in shown
+
+
+@pytest.mark.parametrize("fault", ["drop", "truncation", "wrong bytes"])
+def test_after_a_server_fault_our_tools_finish_the_job(
+    tools, published, frozen_graph, tmp_path, fault
+):
+    body = frozen_graph.read_bytes()
+    published.answers["/rgb.frozen.pb"] = [
+        {
+            "drop": dropped(body, 1_000_000),
+            "truncation": content(body[:-1000]),
+            "wrong bytes": content(body[:-1000] + bytes(1000)),
+        }[fault]
+    ]
+    graph = tmp_path / "public" / "i3d-rgb-tf" / "i3d-rgb.frozen.pb"
+
+    failed = tools.run("omz_downloader", *NAME, cwd=tmp_path, check=False)
+
+    assert failed.returncode != 0
+    assert "FAILED:\ni3d-rgb-tf" in failed.stdout
+    assert not graph.exists()
+    tools.run("i3d-rgb-tf", "download", "--file", frozen_graph, cwd=tmp_path)
+    convert(tools, tmp_path, mo=True)
+    assert_golden(tmp_path)
+
+
+def test_pre_convert_refuses_a_graph_that_is_not_the_published_one(tools, registered, tmp_path):
+    graph = tmp_path / "public" / "i3d-rgb-tf" / "i3d-rgb.frozen.pb"
+    graph.parent.mkdir(parents=True)
+    graph.write_bytes(b"not the graph")
+
+    failed = convert(tools, tmp_path, mo=True, check=False)
+
+    assert failed.returncode != 0
+    assert not list(tmp_path.rglob("*.xml"))
+
+
+def test_the_overlay_uses_our_entry_and_changes_no_zoo(tools, entry, tmp_path):
+    root = entry.parents[1]
+    before = snapshot(root)
+
+    shown = tools.run("i3d-rgb-tf", "omz", "info_dumper", *NAME).stdout
+
+    assert '"layout": "NDHWC->NDCHW"' in shown
+    assert snapshot(root) == before
+
+
+def test_register_and_unregister_in_the_installed_zoo(tools, entry):
+    before = snapshot(entry)
+    assert "NDCHW" not in before["model.yml"].decode()
+
+    for command, state in [
+        ("register", "ours"),
+        ("register", "ours"),
+        ("unregister", "stock"),
+        ("unregister", "stock"),
+    ]:
+        tools.run("i3d-rgb-tf", command)
+        assert tools.run("i3d-rgb-tf", "status").stdout.startswith(f"{state}: ")
+    assert snapshot(entry) == before
+
+
+def test_a_new_installation_of_the_zoo_is_noticed(tools, entry):
+    if tools.release == "2026.4.1":
+        pytest.skip("installing openvino-dev again would break openvino there")
+    before = snapshot(entry)
+    tools.run("i3d-rgb-tf", "register")
+    package = f"openvino-dev=={tools.release}"
+    tools.run("python", "-m", "pip", "install", "-q", "--force-reinstall", "--no-deps", package)
+
+    assert tools.run("i3d-rgb-tf", "status").stdout.startswith("overwritten: ")
+    # Until it is registered again the stock entry is in force, beside files that only we added.
+    assert "NDCHW" not in tools.run("omz_info_dumper", *NAME).stdout
+
+    tools.run("i3d-rgb-tf", "register")
+    assert re.search("^ours: ", tools.run("i3d-rgb-tf", "status").stdout)
+    tools.run("i3d-rgb-tf", "unregister")
+    assert snapshot(entry) == before
