@@ -34,7 +34,9 @@ def center_crop(frames: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """
     height, width = frames.shape[-3:-1]
     if min(height, width) < size:
-        raise VideoError(f"a frame is {width}x{height}, expected at least {size}x{size}")
+        raise VideoError(
+            f"a frame is {width}x{height}, expected at least {size}x{size}; scale it first"
+        )
     top, left = (height - size) // 2, (width - size) // 2
     return frames[..., top : top + size, left : left + size, :]
 
@@ -49,11 +51,18 @@ def loop_frames(frames: NDArray[np.uint8], num_frames: int) -> NDArray[np.uint8]
     num_frames
         How many are wanted.
 
+    Raises
+    ------
+    VideoError
+        There are no frames.
+
     Examples
     --------
     >>> loop_frames(np.array([1, 2, 3], np.uint8), 7)
     array([1, 2, 3, 1, 2, 3, 1], dtype=uint8)
     """
+    if len(frames) == 0:
+        raise VideoError("there are no frames, expected at least 1; give a video that has some")
     if len(frames) >= num_frames:
         return frames
     return frames[np.arange(num_frames) % len(frames)]
@@ -80,7 +89,13 @@ def split_clips(
     Yields
     ------
     ndarray
-        (num_frames, height, width, 3) uint8; a new array each time.
+        (num_frames, height, width, 3) uint8; a new array each time. Write to one only when the
+        next is there: the last takes its first frames from its predecessor.
+
+    Raises
+    ------
+    VideoError
+        There are no frames, or they differ in size.
 
     Examples
     --------
@@ -94,14 +109,18 @@ def split_clips(
     for frame in frames:
         if clip is None:
             clip = np.empty((num_frames, *np.shape(frame)), np.uint8)
+        # Numpy would stretch a frame of one pixel or row over the whole clip.
+        if frame.shape != clip.shape[1:]:
+            raise VideoError(
+                f"a frame is {frame.shape} after frames of {clip.shape[1:]}, expected one size; "
+                "crop or scale them before"
+            )
         clip[count] = frame
         count += 1
         if count == num_frames:
             yield clip
             previous, clip, count = clip, None, 0
-    if clip is None:
-        return
     if previous is None:
-        yield loop_frames(clip[:count], num_frames)
-    else:
+        yield loop_frames(np.empty(0, np.uint8) if clip is None else clip[:count], num_frames)
+    elif clip is not None:
         yield np.concatenate([previous[count:], clip[:count]])

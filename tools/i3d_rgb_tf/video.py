@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from i3d_rgb_tf.containers import missing_end
 from i3d_rgb_tf.errors import VideoError
+from i3d_rgb_tf.timing import resample
 
-__all__ = ["FRAMES_PER_SECOND", "SHORT_SIDE", "VIDEO_SUFFIXES", "find_videos", "read_frames"]
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.container import InputContainer
+    from av.video.reformatter import VideoReformatter
+    from av.video.stream import VideoStream
+
+__all__ = [
+    "FRAMES_PER_SECOND",
+    "SHORT_SIDE",
+    "VIDEO_SUFFIXES",
+    "find_videos",
+    "read_frames",
+]
 
 FRAMES_PER_SECOND = 25
 """Frame rate of the clips the network was trained on, section 3 of arXiv 1705.07750."""
@@ -20,26 +37,36 @@ SHORT_SIDE = 256
 """Shorter side of a frame in pixels before the crop, from the same section."""
 
 VIDEO_SUFFIXES = frozenset(
-    ".3gp .asf .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .vob .webm .wmv".split()
+    f".{name}"
+    for name in (
+        *("3gp", "asf", "avi", "flv", "gif", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg"),
+        *("mts", "ogv", "ts", "vob", "webm", "wmv"),
+    )
 )
 """What a file in a folder must end with to count as a video."""
 
-_LONGEST_FRAME_SECONDS = 3600
-"""A longer pause between two frames is a damaged time stamp."""
-_WHOLE = 0.9
-"""Share of the frames a container announces that must come out of it."""
+_PIXELS_OF_ONE_THREAD = 640 * 480
+"""Frames up to here are decoded in one thread: more do not pay, and inference needs the cores."""
+_MOST_THREADS = 4
+_BILINEAR, _ACCURATE_RND = 1 << 1, 1 << 18
+"""Flags of libswscale: SWS_BILINEAR, SWS_ACCURATE_RND; PyAV 17 cannot combine them by name."""
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def read_frames(
     path: Path,
     *,
-    frames_per_second: int | None = FRAMES_PER_SECOND,
+    frames_per_second: float | None = FRAMES_PER_SECOND,
     short_side: int | None = SHORT_SIDE,
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield the frames of a video.
 
     Time is cut into equal intervals from the first frame on, and each gives the frame that is on
-    screen in its middle::
+    screen in its middle. A frame is on screen from its time stamp to that of the next one, and
+    the last one for its duration; when a change falls on the very middle the earlier frame
+    counts, so that 50 frames per second give every other one from the first. These are the
+    frames that ``ffmpeg -vf fps=25`` gives::
 
         source   |  a  |   b   |    c    |        a frame lasts until the next one
         output   |  :  |  :  |  :  |  :  |        a, b, c, c
@@ -49,53 +76,52 @@ def read_frames(
     path
         A video file or an animated GIF.
     frames_per_second
-        Length of the intervals; None gives every frame of the file once.
+        1 / length of the intervals; None gives every frame of the file once.
     short_side
-        Shorter side of the frames in pixels, scaled bilinearly; None keeps their size.
+        Shorter side of the frames in pixels, scaled bilinearly, the longer one in proportion;
+        None keeps their size.
 
     Yields
     ------
     ndarray
-        (height, width, 3) uint8, RGB, 0..255, turned upright. A frame that is on screen in
-        several intervals is the same array each time.
+        (height, width, 3) uint8, RGB, 0..255, contiguous, turned upright. Colours are converted
+        by the matrix and range the video names, or else BT.601, limited range. A frame that is
+        on screen in several intervals is the same array each time: copy it before writing.
 
     Raises
     ------
     VideoError
-        The file is missing, not a video, has no video stream, or breaks off.
+        The file is missing, not a video, has no video stream, or is damaged or cut: frames up
+        to there have been given by then.
     """
-    import av
-
-    try:
-        with av.open(str(path)) as container:
-            stream = _best_stream(container, path)
-            stream.thread_type = "AUTO"
-            frames = _decode(container, stream, path)
-            if frames_per_second is not None:
-                frames = _resample(frames, stream, Fraction(frames_per_second), path)
-            yield from _as_arrays(frames, short_side)
-    except (av.error.FFmpegError, OSError) as error:
-        raise VideoError(_reason(path, error)) from error
+    with _opened(path) as container:
+        stream = _best_stream(container, path)
+        _set_threads(stream)
+        frames = _decode(container, stream, path)
+        if frames_per_second is not None:
+            # 29.97 is what is written for 30000 / 1001.
+            rate = Fraction(frames_per_second).limit_denominator(1001)
+            frames = resample(frames, rate, _frame_seconds(stream), name=str(path))
+        yield from _as_arrays(frames, short_side)
 
 
 def find_videos(paths: Iterable[Path]) -> list[Path]:
     """Return the named files, and the videos in the named folders and below, sorted in each.
 
+    A path that is no folder is kept as it is, whatever its suffix: if it cannot be read,
+    `read_frames` says why. Hidden files and folders in a folder are passed over.
+
     Raises
     ------
     VideoError
-        A path does not exist, or a folder holds no video.
+        A folder holds no video, or cannot be listed.
     """
     videos: list[Path] = []
     for path in paths:
         if not path.is_dir():
             videos.append(path)
             continue
-        found = sorted(
-            each
-            for each in path.rglob("*")
-            if each.suffix.lower() in VIDEO_SUFFIXES and each.is_file()
-        )
+        found = sorted(_videos_below(path))
         if not found:
             suffixes = " ".join(sorted(VIDEO_SUFFIXES))
             raise VideoError(f"{path} holds no video; expected files ending with {suffixes}")
@@ -103,102 +129,153 @@ def find_videos(paths: Iterable[Path]) -> list[Path]:
     return videos
 
 
-def _best_stream(container: Any, path: Path) -> Any:
-    stream = container.streams.best("video")
-    if stream is None:
-        kinds = ", ".join(sorted({each.type for each in container.streams})) or "none"
-        raise VideoError(f"{path} has no video stream (its streams: {kinds}); give a video file")
-    return stream
+def _videos_below(folder: Path) -> Iterator[Path]:
+    def stop(error: OSError) -> None:
+        raise VideoError(
+            f"cannot list {error.filename}: {error.strerror}; make it readable or leave it out"
+        ) from error
+
+    for place, folders, names in os.walk(folder, onerror=stop):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            file = Path(place, name)
+            # macOS leaves `._name.mp4` beside every file it copies to a foreign disk.
+            if file.suffix.lower() in VIDEO_SUFFIXES and not name.startswith("."):
+                yield file
 
 
-def _decode(container: Any, stream: Any, path: Path) -> Iterator[Any]:
+@contextmanager
+def _opened(path: Path) -> Iterator[InputContainer]:
+    """Open a video, and turn what goes wrong meanwhile into a `VideoError`."""
+    import av
+
+    _check_file(path)
+    try:
+        # An absolute path, for FFmpeg takes what stands before a colon for a protocol.
+        with av.open(str(path.absolute()), metadata_errors="replace") as container:
+            if container.format.name == "tty" or container.format.name.endswith("_pipe"):
+                kind = "text" if container.format.name == "tty" else "a picture"
+                raise VideoError(f"{path} is {kind}, expected a video file")
+            yield container
+    except (av.FFmpegError, OSError) as error:
+        reason = missing_end(path)
+        raise VideoError(
+            f"{path} was cut: {reason}; get the whole file"
+            if reason
+            else f"cannot read {path}: {error.strerror or error}; expected a video file"
+        ) from error
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise VideoError(f"{path} is a folder, expected a video file; name the files in it")
+    try:
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise VideoError(f"{path} is empty (0 bytes), expected a video; get the file again")
+    except FileNotFoundError as error:
+        raise VideoError(f"there is no video {path}; check the path") from error
+    except OSError as error:
+        raise VideoError(
+            f"cannot read {path}: {error.strerror}; expected a file you may read"
+        ) from error
+
+
+def _best_stream(container: InputContainer, path: Path) -> VideoStream:
+    """Return the stream FFmpeg prefers: the default one, then the one of most pixels or bits."""
+    from av.stream import Disposition
+
+    best = container.streams.best("video")
+    for stream in (best, *container.streams.video):
+        if stream is not None and not stream.disposition & Disposition.attached_pic:
+            return stream  # type: ignore[return-value]
+    kinds = ", ".join(sorted({each.type for each in container.streams})) or "none"
+    cover = " that is a cover picture only" if best else ""
+    raise VideoError(f"{path} has no video stream (its streams: {kinds}{cover}); give a video file")
+
+
+def _set_threads(stream: VideoStream) -> None:
+    if stream.width * stream.height > _PIXELS_OF_ONE_THREAD:
+        stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = min(_MOST_THREADS, os.cpu_count() or 1)
+    else:
+        stream.codec_context.thread_count = 1
+
+
+def _decode(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[VideoFrame]:
     """Yield every frame; a file that breaks off is an error, not a short video."""
     import av
 
-    num_frames = 0
+    num_frames = num_concealed = 0
+    reason: str | None = None
     try:
-        for frame in container.decode(stream):
-            num_frames += 1
-            yield frame
-    except av.error.FFmpegError as error:
-        raise VideoError(
-            f"{path} is damaged: {error.strerror} after {num_frames} frames; get the whole file"
-        ) from error
-    if num_frames == 0 or num_frames < _WHOLE * stream.frames:
-        expected = f"{stream.frames} frames" if stream.frames else "some"
-        raise VideoError(
-            f"{path} is damaged: {num_frames} frames could be decoded, expected {expected}; "
-            "get the whole file"
-        )
+        for packet in container.demux(stream):
+            try:
+                frames = packet.decode()
+            except av.InvalidDataError:
+                # What was cut out of a longer stream may begin with frames that lack their base.
+                if num_frames:
+                    raise
+                continue
+            for frame in frames:
+                num_frames += 1
+                num_concealed += frame.is_corrupt
+                yield frame
+            if packet.is_corrupt:
+                reason = "it ends within a frame"
+    except av.FFmpegError as error:
+        reason = missing_end(path) or error.strerror or str(error)
+        raise VideoError(_damage(path, num_frames, reason)) from error
+    reason = missing_end(path) or reason
+    if reason or not num_frames:
+        raise VideoError(_damage(path, num_frames, reason or "none could be decoded"))
+    if num_concealed:
+        _LOGGER.warning("%s: %d of %d frames are damaged", path, num_concealed, num_frames)
 
 
-def _resample(
-    frames: Iterator[Any], stream: Any, frames_per_second: Fraction, path: Path
-) -> Iterator[Any]:
-    interval = 1 / frames_per_second
-    first = next(frames)
-    origin = _start(first, default=Fraction(0))
-    start, middle = Fraction(0), interval / 2
-    current = first
-    for frame in frames:
-        # A time stamp that is missing or runs backwards follows its predecessor.
-        next_start = _start(frame, default=Fraction(-1)) - origin
-        if next_start <= start:
-            next_start = start + _length(current, stream)
-        if next_start - start > _LONGEST_FRAME_SECONDS:
-            raise VideoError(
-                f"{path} is damaged: its time stamps jump by {float(next_start - start):.0f} s"
-            )
-        while middle < next_start:
-            yield current
-            middle += interval
-        current, start = frame, next_start
-    end = max(start + _length(current, stream), middle + interval / 2 if middle < interval else 0)
-    while middle < end:
-        yield current
-        middle += interval
+def _damage(path: Path, num_frames: int, reason: str) -> str:
+    return f"{path} is damaged or cut after {num_frames} frames: {reason}; get the whole file"
 
 
-def _start(frame: Any, *, default: Fraction) -> Fraction:
-    """Return when a frame appears, in seconds."""
-    return default if frame.pts is None else Fraction(frame.pts * frame.time_base)
-
-
-def _length(frame: Any, stream: Any) -> Fraction:
-    """Return how long a frame that has no successor stays, in seconds."""
-    if frame.duration:
-        return min(Fraction(frame.duration * frame.time_base), Fraction(_LONGEST_FRAME_SECONDS))
+def _frame_seconds(stream: VideoStream) -> Fraction:
     rate = stream.average_rate or stream.guessed_rate or FRAMES_PER_SECOND
     return 1 / Fraction(rate)
 
 
-def _as_arrays(frames: Iterator[Any], short_side: int | None) -> Iterator[NDArray[np.uint8]]:
+def _as_arrays(frames: Iterator[VideoFrame], short_side: int | None) -> Iterator[NDArray[np.uint8]]:
     """Scale and convert each frame once, however often it is repeated."""
+    from av.video.reformatter import VideoReformatter
+
+    reformatter = VideoReformatter()
     previous, array = None, np.empty(0, np.uint8)
     for frame in frames:
         if frame is not previous:
-            previous, array = frame, _as_array(frame, short_side)
+            previous, array = frame, _as_array(frame, short_side, reformatter)
         yield array
 
 
-def _as_array(frame: Any, short_side: int | None) -> NDArray[np.uint8]:
-    scale = 1.0 if short_side is None else short_side / min(frame.width, frame.height)
-    scaled = frame.reformat(
-        width=round(frame.width * scale),
-        height=round(frame.height * scale),
-        format="rgb24",
-        interpolation="BILINEAR",
+def _as_array(
+    frame: VideoFrame, short_side: int | None, reformatter: VideoReformatter
+) -> NDArray[np.uint8]:
+    width, height = frame.width, frame.height
+    if short_side is not None:
+        width, height = _scaled(width, height, short_side)
+    # To planar RGB, swscale converts exactly and twice as fast as to packed RGB of an odd width;
+    # to packed RGB of an even width it is fast but darkens the picture by 1 to 2 of 255 levels.
+    # Frames are small: threads would cost more than they give.
+    scaled = reformatter.reformat(
+        frame, width, height, "gbrp", interpolation=_BILINEAR | _ACCURATE_RND, threads=1
     )
-    array: NDArray[np.uint8] = scaled.to_ndarray()
     quarter_turns = round(frame.rotation / 90)
-    return np.ascontiguousarray(np.rot90(array, quarter_turns)) if quarter_turns else array
+    array: NDArray[np.uint8] = np.rot90(scaled.to_ndarray(), quarter_turns)
+    return np.ascontiguousarray(array)
 
 
-def _reason(path: Path, error: OSError) -> str:
-    if path.is_dir():
-        return f"{path} is a folder, expected a video file"
-    if not path.exists():
-        return f"there is no video {path}; check the path"
-    if path.is_file() and path.stat().st_size == 0:
-        return f"{path} is empty (0 bytes), expected a video file"
-    return f"cannot read {path}: {error.strerror or error}; expected a video file"
+def _scaled(width: int, height: int, short_side: int) -> tuple[int, int]:
+    """Return width and height after scaling.
+
+    >>> _scaled(320, 240, 256), _scaled(1080, 1920, 256)
+    ((341, 256), (256, 455))
+    """
+    scale = short_side / min(width, height)
+    return round(width * scale), round(height * scale)
