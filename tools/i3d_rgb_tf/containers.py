@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 __all__ = ["missing_end"]
 
-_BOXES = frozenset({b"ftyp", b"free", b"mdat", b"moof", b"moov", b"skip", b"wide"})
+_BOXES = frozenset(b"ftyp free mdat mfra moof moov sidx skip styp wide".split())
 """Boxes on the top level of MP4 and MOV; other bytes after them are no box but a rest."""
 _SHORTEST_BOX = 8
 """Bytes: its length and type."""
