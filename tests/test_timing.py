@@ -74,7 +74,7 @@ def test_a_jump_of_hours_is_damage():
 
 
 def test_made_up_presentation_stamps_give_way_to_decoding_stamps():
-    stamps = [(1, 2), (2, 3), (4, 4), (3, 5), (6, 6), (5, 7), (8, None), (7, None)]
+    stamps = [(1, 2), (2, 3), (4, 4), (3, 5), (8, 6), (5, 7), (6, None), (7, None)]
     frames = [Stamped(name, 40 * pts, dts and 40 * dts) for name, (pts, dts) in enumerate(stamps)]
 
     starts = [int(1000 * start) for _, start in start_times(frames, Fraction(1, 25))]

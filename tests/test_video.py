@@ -268,6 +268,16 @@ def test_odd_names(tmp_path, monkeypatch, name):
     assert len(list(read_frames(Path(name)))) == 2
 
 
+def test_a_title_in_another_encoding(tmp_path):
+    video = write_video(tmp_path / "x.mkv", ramp(2))
+    data = video.read_bytes()
+    # The name of the writing library is a text like a title is.
+    assert b"Lavf" in data
+    video.write_bytes(data.replace(b"Lavf", b"L\xe9vf"))
+
+    assert len(list(read_frames(video))) == 2
+
+
 # Errors.
 
 
@@ -384,12 +394,15 @@ def test_slightly_damaged_frames_are_a_warning(tmp_path, caplog):
 
 
 def test_a_stream_that_starts_in_the_middle_is_read_from_where_it_can_be(tmp_path):
-    options = {"g": "10", "bf": "0", "sc_threshold": "0"}
-    video = write_video(tmp_path / "x.h264", noise(30), options=options)
-    data = video.read_bytes()
-    video.write_bytes(data[len(data) // 6 :])
+    video = write_video(tmp_path / "x.mp4", noise(20), options={"g": "1"})
+    data = bytearray(video.read_bytes())
+    start = data.index(b"mdat") + 4
+    end = data.index(b"moov") - 4
+    fifth = (end - start) // 5
+    data[start : start + fifth] = bytes(fifth)
+    video.write_bytes(data)
 
-    assert 18 <= len(list(read_frames(video))) <= 26
+    assert len(list(read_frames(video))) in {15, 16}
 
 
 def test_a_video_without_frames(tmp_path):
