@@ -82,7 +82,7 @@ def write_audio(path: Path, *, cover: bool = False) -> Path:
             picture = container.add_stream("mjpeg", rate=25)
             picture.width = picture.height = 64
             picture.pix_fmt = "yuvj420p"
-            picture.disposition = Disposition.attached_pic
+            picture.disposition = Disposition.attached_pic.value
         silence = av.AudioFrame.from_ndarray(
             np.zeros((1, 1024), np.float32), format="fltp", layout="mono"
         )
