@@ -12,6 +12,7 @@ COMMANDS = (
     "download",
     "freeze",
     "convert",
+    "quantize",
     "classify",
     "verify",
     "register",

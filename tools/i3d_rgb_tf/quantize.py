@@ -1,0 +1,289 @@
+"""FP32 IR and clips of videos -> INT8 IR that keeps the answers: the only module with nncf."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from i3d_rgb_tf.calibration import NUM_CLIPS, find_calibration_videos, sample_clips
+from i3d_rgb_tf.compare import Agreement, compare
+from i3d_rgb_tf.convert import save_ir
+from i3d_rgb_tf.debias import correct_biases
+from i3d_rgb_tf.errors import DependencyError, QuantizationError, last_line
+from i3d_rgb_tf.ir import read_ir, read_provenance, write_provenance
+from i3d_rgb_tf.runtime import compile_for_clips
+from i3d_rgb_tf.spec import load_spec
+
+__all__ = [
+    "HIGHEST_MEAN_KL",
+    "LOWEST_TOP1_AGREEMENT",
+    "Quantization",
+    "quantize",
+    "quantize_model",
+]
+
+LOWEST_TOP1_AGREEMENT = 0.98
+"""Share of clips on which an INT8 model must name the action that the FP32 model names."""
+HIGHEST_MEAN_KL = 0.05
+"""Mean Kullback-Leibler divergence in nats that an INT8 model may have from the FP32 one."""
+
+_CONFIDENT = 0.5
+_CONFIDENT_SHARE = 0.25
+"""Of videos that show actions at least this share of the clips is named with confidence."""
+_SPEED_ROUNDS = 3
+_SECTION = "i3d_rgb_tf"
+_logger = logging.getLogger(__name__)
+
+_Clip = NDArray[np.uint8]
+_Probabilities = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """An INT8 model on disk and what was measured of it."""
+
+    path: Path
+    """The .xml file."""
+    num_videos: int
+    """Calibration videos."""
+    num_calibration_clips: int
+    """Clips it was calibrated with."""
+    agreement: Agreement
+    """With the FP32 model, on clips that were set aside."""
+    speed_ratio: float
+    """How many times faster than the FP32 model in float32 a clip is inferred on this machine."""
+    warnings: tuple[str, ...] = field(default=())
+    """What to know before trusting the model, a sentence each."""
+
+    def summary(self) -> str:
+        """Return the figures and the path for people, one to a line."""
+        agreement = self.agreement
+        return "\n".join(
+            [
+                f"calibrated with {self.num_calibration_clips} clips of {self.num_videos} videos",
+                f"compared with FP32 on {agreement.num_clips} clips set aside:",
+                f"  top-1 agreement       {agreement.top1_agreement:.1%}",
+                f"  mean KL divergence    {agreement.mean_kl:.4f}",
+                f"  worst probability by  {agreement.worst_difference:.3f}",
+                f"  speed, times FP32     {self.speed_ratio:.2f}",
+                str(self.path),
+            ]
+        )
+
+
+def quantize(
+    directory: Path,
+    calibration: Sequence[Path],
+    *,
+    output: Path | None = None,
+    accept: bool = False,
+    num_clips: int = NUM_CLIPS,
+) -> Quantization:
+    """Make the INT8 IR of a tree of the zoo from its FP32 IR, if it keeps the answers.
+
+    Parameters
+    ----------
+    directory
+        Root of the tree; ``public/i3d-rgb-tf/FP32/i3d-rgb-tf.xml`` is read.
+    calibration
+        Videos of actions, folders of them, or .txt files that list them.
+    output
+        Root of the tree the IR goes to, by default `directory`.
+    accept
+        Whether to write a model too that does not keep the answers.
+    num_clips
+        Most clips to take from the videos; a third of them is not calibrated with but compared.
+
+    Returns
+    -------
+    Quantization
+        ``public/i3d-rgb-tf/FP16-INT8/i3d-rgb-tf.xml``; the figures are in its runtime information
+        too.
+
+    Raises
+    ------
+    QuantizationError
+        There are too few clips, or the answers differ too much and `accept` is False.
+    DependencyError
+        nncf is not installed.
+    ModelError, VideoError, StorageError
+        The FP32 IR or the videos cannot be read, or the new IR not written.
+    """
+    _require_nncf()
+    spec = load_spec()
+    source = spec.ir_path(directory, "FP32")
+    provenance = read_provenance(read_ir(source))
+    clips = sample_clips(find_calibration_videos(calibration), num_clips=num_clips)
+    float_model = compile_for_clips(read_ir(source), inference_precision="f32", cache=False)
+    expected = _predict(float_model, clips.set_aside)
+    warnings = _warnings(expected)
+    for warning in warnings:
+        _logger.warning("%s", warning)
+
+    model = quantize_model(read_ir(source), clips.calibration)
+    correct_biases(model, read_ir(source), clips.calibration)
+    integer_model = compile_for_clips(model.clone(), cache=False)
+    agreement = compare(expected, _predict(integer_model, clips.set_aside))
+    if not accept:
+        _check(agreement)
+    result = Quantization(
+        path=spec.ir_path(output or directory, "FP16-INT8"),
+        num_videos=clips.num_videos,
+        num_calibration_clips=len(clips.calibration),
+        agreement=agreement,
+        speed_ratio=_speed_ratio(float_model, integer_model, clips.set_aside[0]),
+        warnings=warnings,
+    )
+    model.set_friendly_name(spec.name)
+    write_provenance(model, provenance)
+    _write_figures(model, result)
+    save_ir(model, result.path, compress_to_fp16=True)
+    return result
+
+
+def quantize_model(model: Any, clips: Sequence[_Clip]) -> Any:
+    """Return an ``openvino.Model`` in INT8.
+
+    Parameters
+    ----------
+    model
+        In FP32, as `i3d_rgb_tf.ir.read_ir` gives it.
+    clips
+        To calibrate with; each (79, 224, 224, 3) uint8, RGB, 0..255.
+
+    Raises
+    ------
+    DependencyError
+        nncf is not installed.
+    QuantizationError
+        nncf cannot quantize the model.
+    """
+    from tqdm import tqdm
+
+    with _quiet_nncf(), tqdm(total=len(clips), unit="clip", disable=None, leave=False) as progress:
+        import nncf
+
+        def batch(clip: _Clip) -> NDArray[np.float32]:
+            progress.update(progress.n < len(clips))
+            return np.ascontiguousarray(clip.transpose(0, 3, 1, 2)[np.newaxis], dtype=np.float32)
+
+        try:
+            return nncf.quantize(
+                model,
+                nncf.Dataset(list(clips), batch),
+                subset_size=len(clips),
+                advanced_parameters=_parameters(),
+            )
+        except (RuntimeError, ValueError) as error:
+            raise QuantizationError(
+                f"nncf cannot quantize the model: {last_line(error)}"
+            ) from error
+
+
+def _predict(compiled: Any, clips: Sequence[_Clip]) -> _Probabilities:
+    return np.concatenate([compiled(clip[np.newaxis])[0] for clip in clips])
+
+
+def _warnings(expected: _Probabilities) -> tuple[str, ...]:
+    confident = float((expected.max(axis=1) >= _CONFIDENT).mean())
+    if confident >= _CONFIDENT_SHARE:
+        return ()
+    warning = (
+        "the calibration videos do not look like actions the network knows: it is sure of "
+        f"{confident:.0%} of the clips, expected {_CONFIDENT_SHARE:.0%}; ranges that are taken "
+        "from them may cut off what real actions excite, so add videos of Kinetics-400 actions"
+    )
+    return (warning,)
+
+
+def _check(agreement: Agreement) -> None:
+    if agreement.top1_agreement >= LOWEST_TOP1_AGREEMENT and agreement.mean_kl <= HIGHEST_MEAN_KL:
+        return
+    raise QuantizationError(
+        f"INT8 does not keep the answers: on {agreement.num_clips} clips set aside it agrees on "
+        f"{agreement.top1_agreement:.1%}, expected {LOWEST_TOP1_AGREEMENT:.0%}, and its mean KL is "
+        f"{agreement.mean_kl:.4f}, expected at most {HIGHEST_MEAN_KL}; calibrate with more videos "
+        "that show actions, or take it as it is with --accept"
+    )
+
+
+def _speed_ratio(slow: Any, fast: Any, clip: _Clip) -> float:
+    """Return the ratio of the medians, measured in turns so that other load meets both."""
+    seconds: tuple[list[float], list[float]] = ([], [])
+    for _ in range(_SPEED_ROUNDS):
+        for compiled, every in zip((slow, fast), seconds, strict=True):
+            start = time.perf_counter()
+            compiled(clip[np.newaxis])
+            every.append(time.perf_counter() - start)
+    return float(np.median(seconds[0]) / np.median(seconds[1]))
+
+
+def _write_figures(model: Any, result: Quantization) -> None:
+    figures = {
+        "num_videos": result.num_videos,
+        "num_calibration_clips": result.num_calibration_clips,
+        **asdict(result.agreement),
+        "speed_ratio": round(result.speed_ratio, 3),
+    }
+    for name, value in figures.items():
+        model.set_rt_info(str(value), [_SECTION, "quantization", name])
+
+
+def _require_nncf() -> None:
+    """Say so before minutes are spent on the videos."""
+    import importlib.util
+
+    if importlib.util.find_spec("nncf") is None:
+        raise DependencyError(
+            "quantization needs nncf, which is not installed; "
+            "install it with: pip install 'i3d-rgb-tf[quantize]'"
+        )
+
+
+def _parameters() -> Any:
+    """Return how to quantize; bench/quantize.py measures the alternatives.
+
+    The mean of maxima, nncf's default, cuts off what an action excites when few of the clips
+    show it, and takes the confidence with it; so the range is that of all clips. The fast bias
+    correction of nncf doubles the divergence of this network; `i3d_rgb_tf.debias` lowers it.
+    """
+    from nncf import AdvancedQuantizationParameters
+    from nncf.quantization.range_estimator import RangeEstimatorParametersSet
+
+    return AdvancedQuantizationParameters(
+        activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX,
+        disable_bias_correction=True,
+    )
+
+
+@contextlib.contextmanager
+def _quiet_nncf() -> Iterator[None]:
+    """Keep nncf's progress off standard output and its reports off the network.
+
+    A report is sent by a forked process, and may hang where there is no network.
+    """
+    before = os.environ.get("NNCF_CI")
+    os.environ["NNCF_CI"] = "1"
+    level = logging.getLogger("nncf").level
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            import nncf
+
+            nncf.set_log_level(logging.ERROR)
+            yield
+    finally:
+        logging.getLogger("nncf").setLevel(level)
+        if before is None:
+            del os.environ["NNCF_CI"]
+        else:
+            os.environ["NNCF_CI"] = before
