@@ -3,7 +3,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from i3d_rgb_tf.video import read_frames
 
 from i3d_rgb_tf.architecture import CHECKPOINT_SCOPE, STAGES, Conv, Mixed
 from i3d_rgb_tf.errors import WeightsError
@@ -17,6 +16,7 @@ from i3d_rgb_tf.freeze import (
 from i3d_rgb_tf.hashes import file_digest
 from i3d_rgb_tf.tensors import identify
 from i3d_rgb_tf.verify import waves_clip
+from i3d_rgb_tf.video import read_frames
 
 DATA = Path(__file__).parent / "data"
 STAGES_OF = json.loads((DATA / "stages.json").read_text())

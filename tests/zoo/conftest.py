@@ -64,7 +64,8 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Tools:
 @pytest.fixture(scope="session")
 def entry(tools: Tools) -> Path:
     """Return the folder of the model's entry in the installed zoo."""
-    return Path(re.search(r"^\w+: (.*)$", tools.run("i3d-rgb-tf", "status").stdout, re.MULTILINE)[1])
+    status = tools.run("i3d-rgb-tf", "status").stdout
+    return Path(re.search(r"^\w+: (.*)$", status, re.MULTILINE)[1])
 
 
 @pytest.fixture

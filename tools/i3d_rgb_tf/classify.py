@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,25 +132,33 @@ class Model:
         )
 
     def _predict_all(self, clips: Iterable[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
-        """Infer clips while `clips` makes the next ones; at most three are in memory."""
-        from openvino import AsyncInferQueue
+        """Infer clips in order while `clips` makes the next ones; at most three are in memory."""
+        # OpenVINO's AsyncInferQueue would do, but its callbacks take the interpreter's lock on
+        # OpenVINO's threads, and a model that is freed meanwhile waits for them for ever.
+        idle = [self.compiled.create_infer_request() for _ in range(_REQUESTS)]
+        running: deque[tuple[Any, NDArray[np.uint8]]] = deque()
+        results: list[NDArray[np.float32]] = []
 
-        results: dict[int, NDArray[np.float32]] = {}
+        def finish_first() -> None:
+            request, _ = running.popleft()
+            request.wait()
+            results.append(request.get_output_tensor(0).data[0].copy())
+            idle.append(request)
 
-        def keep(request: Any, job: tuple[int, NDArray[np.uint8]]) -> None:
-            results[job[0]] = request.get_output_tensor(0).data[0].copy()
-
-        queue = AsyncInferQueue(self.compiled, _REQUESTS)
-        queue.set_callback(keep)
         try:
-            for index, clip in enumerate(clips):
+            for clip in clips:
                 _check_clip(clip)
+                if not idle:
+                    finish_first()
+                request = idle.pop()
                 batch = clip[np.newaxis]
-                # The request reads the clip in place, so the job holds on to it.
-                queue.start_async({0: batch}, userdata=(index, batch), share_inputs=True)
+                request.start_async({0: batch}, share_inputs=True)
+                # The request reads the clip in place, so somebody has to hold on to it.
+                running.append((request, batch))
         finally:
-            queue.wait_all()
-        return [results[index] for index in range(len(results))]
+            while running:
+                finish_first()
+        return results
 
 
 def load_model(

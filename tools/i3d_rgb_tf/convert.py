@@ -74,9 +74,11 @@ def convert_graph(frozen_graph: Path, *, allow_unknown: bool = False) -> Any:
     model = _with_pixels_as_input(model, spec)
     model.set_friendly_name(spec.name)
     model.get_parameters()[0].set_friendly_name(spec.input_name)
-    model.input(0).add_names({spec.input_name, f"{spec.input_name}:0"})
+    model.input(0).get_tensor().add_names({spec.input_name, f"{spec.input_name}:0"})
     # The tensor before the Result: naming the Result's own would replace its name.
-    model.output(0).get_node().input_value(0).add_names({OUTPUT_NAME, f"{OUTPUT_NAME}:0"})
+    model.output(0).get_node().input_value(0).get_tensor().add_names(
+        {OUTPUT_NAME, f"{OUTPUT_NAME}:0"}
+    )
     write_provenance(model, Provenance(weights, file_digest(frozen_graph, "sha384")))
     return model
 

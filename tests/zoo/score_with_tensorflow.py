@@ -1,0 +1,47 @@
+"""Run the frozen graph with TensorFlow on the pixels that accuracy_check would feed.
+
+Started in the environment of the zoo's tools, whose own converter, reader and preprocessing it has:
+
+    python score_with_tensorflow.py CONFIG DATA GRAPH OUTPUT.json
+
+For each data set of CONFIG it writes the probabilities of every clip, with the clip's video.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+import yaml
+from openvino.tools.accuracy_checker.annotation_converters import BaseFormatConverter
+from openvino.tools.accuracy_checker.data_readers import BaseReader
+from openvino.tools.accuracy_checker.preprocessor import PreprocessingExecutor
+
+
+def main(config, data, graph, output):
+    """Score the clips of every data set."""
+    definition = tf.compat.v1.GraphDef.FromString(Path(graph).read_bytes())
+    with tf.Graph().as_default() as network:
+        tf.import_graph_def(definition, name="")
+    session = tf.compat.v1.Session(graph=network)
+    scores = {}
+    for dataset in yaml.safe_load(Path(config).read_text())["models"][0]["datasets"]:
+        settings = dict(dataset["annotation_conversion"])
+        for key in ("annotation_file", "data_dir"):
+            settings[key] = Path(data) / settings[key]
+        converter = BaseFormatConverter.provide(settings["converter"], settings)
+        reader = BaseReader.provide(dataset["reader"], Path(data) / dataset["data_source"])
+        preprocessing = PreprocessingExecutor(dataset["preprocessing"])
+        scores[dataset["name"]] = []
+        for annotation in converter.convert().annotations:
+            (clip,) = preprocessing.process([reader(annotation.identifier)])
+            pixels = (np.stack(clip.data)[np.newaxis] - 127.5) / 127.5
+            probabilities = session.run("Softmax:0", {"Placeholder:0": pixels})[0]
+            video = Path(annotation.identifier.video).name
+            scores[dataset["name"]].append([video, probabilities.tolist()])
+    Path(output).write_text(json.dumps(scores))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
