@@ -21,6 +21,7 @@ FLOORS = (
     ("calibration", "compare", "graph", "ir", "freeze", "package", "runtime", "zoo"),
     ("convert", "debias", "weights", "classify", "register", "overlay"),
     ("mo", "quantize", "verify"),
+    ("benchmark",),
     ("__init__",),
     ("commands", "commands.arguments"),
     tuple(f"commands.{name}" for name in COMMANDS),

@@ -1,6 +1,7 @@
 import importlib.util
 import json
 import logging
+from dataclasses import asdict
 
 import numpy as np
 import openvino
@@ -14,7 +15,7 @@ from i3d_rgb_tf.debias import correct_biases
 from i3d_rgb_tf.errors import DependencyError, ModelError, QuantizationError
 from i3d_rgb_tf.ir import read_ir, read_provenance
 from i3d_rgb_tf.labels import load_labels
-from i3d_rgb_tf.quantize import Quantization, quantize
+from i3d_rgb_tf.quantize import Quantization, quantize, read_agreement
 from i3d_rgb_tf.verify import predict_pixels, waves_clip, waves_probabilities
 from videos import gray, write_video
 
@@ -68,6 +69,7 @@ def test_int8_keeps_the_answers_and_says_what_it_is(tree, spec, waves_video, cap
     assert len(labels) == len(load_labels())
     figures = ["i3d_rgb_tf", "quantization", "mean_kl"]
     assert float(model.get_rt_info(figures).astype(str)) == result["agreement"]["mean_kl"]
+    assert asdict(read_agreement(model)) == result["agreement"]
     assert {"Placeholder", "Placeholder:0"} <= model.input(0).names
     assert {"Softmax", "Softmax:0"} <= model.output(0).names
     found, expected = predict_pixels(model, waves_clip()), waves_probabilities()

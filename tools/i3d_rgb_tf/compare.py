@@ -7,7 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Agreement", "compare"]
+__all__ = ["HIGHEST_MEAN_KL", "LOWEST_TOP1_AGREEMENT", "Agreement", "compare"]
+
+LOWEST_TOP1_AGREEMENT = 0.98
+"""Share of clips on which an INT8 model must name the action that the FP32 model names."""
+HIGHEST_MEAN_KL = 0.05
+"""Mean Kullback-Leibler divergence in nats that an INT8 model may have from the FP32 one."""
 
 _Probabilities = NDArray[np.float32]
 _TINY = 1e-12
@@ -26,6 +31,11 @@ class Agreement:
     """Mean Kullback-Leibler divergence from the reference in nats."""
     worst_difference: float
     """Largest difference of a probability, 0..1."""
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the answers count as the same."""
+        return self.top1_agreement >= LOWEST_TOP1_AGREEMENT and self.mean_kl <= HIGHEST_MEAN_KL
 
 
 def compare(expected: _Probabilities, found: _Probabilities) -> Agreement:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i3d_rgb_tf.calibration import NUM_CLIPS, find_calibration_videos, sample_clips
-from i3d_rgb_tf.compare import Agreement, compare
+from i3d_rgb_tf.compare import HIGHEST_MEAN_KL, LOWEST_TOP1_AGREEMENT, Agreement, compare
 from i3d_rgb_tf.convert import save_ir
 from i3d_rgb_tf.debias import correct_biases
 from i3d_rgb_tf.errors import DependencyError, QuantizationError, last_line
@@ -25,17 +25,11 @@ from i3d_rgb_tf.runtime import compile_for_clips
 from i3d_rgb_tf.spec import load_spec
 
 __all__ = [
-    "HIGHEST_MEAN_KL",
-    "LOWEST_TOP1_AGREEMENT",
     "Quantization",
     "quantize",
     "quantize_model",
+    "read_agreement",
 ]
-
-LOWEST_TOP1_AGREEMENT = 0.98
-"""Share of clips on which an INT8 model must name the action that the FP32 model names."""
-HIGHEST_MEAN_KL = 0.05
-"""Mean Kullback-Leibler divergence in nats that an INT8 model may have from the FP32 one."""
 
 _CONFIDENT = 0.5
 _CONFIDENT_SHARE = 0.25
@@ -190,6 +184,22 @@ def quantize_model(model: Any, clips: Sequence[_Clip]) -> Any:
             ) from error
 
 
+def read_agreement(model: Any) -> Agreement | None:
+    """Return what `quantize` measured of an ``openvino.Model`` and recorded in it, if it did."""
+
+    def value(name: str) -> str:
+        return str(model.get_rt_info([_SECTION, "quantization", name]).astype(str))
+
+    if not model.has_rt_info([_SECTION, "quantization", "num_clips"]):
+        return None
+    return Agreement(
+        num_clips=int(value("num_clips")),
+        top1_agreement=float(value("top1_agreement")),
+        mean_kl=float(value("mean_kl")),
+        worst_difference=float(value("worst_difference")),
+    )
+
+
 def _predict(compiled: Any, clips: Sequence[_Clip]) -> _Probabilities:
     return np.concatenate([compiled(clip[np.newaxis])[0] for clip in clips])
 
@@ -207,7 +217,7 @@ def _warnings(expected: _Probabilities) -> tuple[str, ...]:
 
 
 def _check(agreement: Agreement) -> None:
-    if agreement.top1_agreement >= LOWEST_TOP1_AGREEMENT and agreement.mean_kl <= HIGHEST_MEAN_KL:
+    if agreement.is_kept:
         return
     raise QuantizationError(
         f"INT8 does not keep the answers: on {agreement.num_clips} clips set aside it agrees on "

@@ -9,9 +9,10 @@ from typing import Any, Literal
 from i3d_rgb_tf.errors import DeviceError, last_line
 from i3d_rgb_tf.spec import load_spec
 
-__all__ = ["CLIP_LAYOUT", "InferencePrecision", "compile_for_clips"]
+__all__ = ["CLIP_LAYOUT", "InferencePrecision", "PerformanceHint", "compile_for_clips"]
 
 InferencePrecision = Literal["f32", "bf16", "f16"]
+PerformanceHint = Literal["LATENCY", "THROUGHPUT"]
 
 CLIP_LAYOUT = "NDHWC"
 """Axes of what a compiled model takes: batch, frames, height, width, colours."""
@@ -24,6 +25,7 @@ def compile_for_clips(
     device: str = "CPU",
     inference_precision: InferencePrecision | None = None,
     *,
+    performance_hint: PerformanceHint = "LATENCY",
     cache: bool = True,
 ) -> Any:
     """Compile an ``openvino.Model`` for input (1, 79, 224, 224, 3) uint8, RGB, 0..255.
@@ -39,6 +41,9 @@ def compile_for_clips(
         A device of OpenVINO.
     inference_precision
         What the device calculates in, or None for its own choice.
+    performance_hint
+        ``LATENCY``: all cores on one clip at a time; asynchronous requests keep them busy.
+        ``THROUGHPUT``: several clips at once, each on some of the cores.
     cache
         Whether to keep the compiled model on disk for the next process.
 
@@ -55,8 +60,7 @@ def compile_for_clips(
 
     core = openvino.Core()
     _check_device(core, device)
-    # One clip at a time on all cores; asynchronous requests keep them busy.
-    properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+    properties: dict[str, Any] = {"PERFORMANCE_HINT": performance_hint}
     if inference_precision:
         properties["INFERENCE_PRECISION_HINT"] = inference_precision
     model = _with_frames_as_input(model)

@@ -15,6 +15,7 @@ COMMANDS = (
     "quantize",
     "classify",
     "verify",
+    "benchmark",
     "register",
     "unregister",
     "status",

@@ -1,0 +1,288 @@
+"""How fast each converted model of a tree is on this machine, and which one to take."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, TypeVar
+
+from i3d_rgb_tf.classify import find_model, load_model
+from i3d_rgb_tf.compare import Agreement
+from i3d_rgb_tf.errors import DeviceError
+from i3d_rgb_tf.ir import read_ir
+from i3d_rgb_tf.quantize import read_agreement
+from i3d_rgb_tf.runtime import InferencePrecision, compile_for_clips
+from i3d_rgb_tf.spec import PRECISIONS, Precision, load_spec
+from i3d_rgb_tf.verify import waves_clip
+from i3d_rgb_tf.video import read_frames
+
+__all__ = ["Benchmark", "Measurement", "VideoMeasurement", "benchmark", "recommend"]
+
+_NOTICEABLE = 1.05
+"""Ratio of two latencies below which they count as equal."""
+_MOST_TRUSTED_FIRST: tuple[Precision, ...] = ("FP16", "FP32", "FP16-INT8")
+"""FP16 weights give FP32's answers from half the disk."""
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class VideoMeasurement:
+    """One video from the file to its labels, in a process that is warm."""
+
+    seconds: float
+    """Median time."""
+    num_clips: int
+    """Clips in it."""
+    times_inference: float
+    """Time over the latency of its clips; under 1 where several are inferred at once."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one converted model does on this machine."""
+
+    precision: Precision
+    """Folder of the IR."""
+    model: str
+    """Its path."""
+    first_result_seconds: float
+    """From the start of a new process to its first answer, with a compiled model in the cache."""
+    uncached_first_result_seconds: float
+    """The same when the cache may be empty."""
+    latency_seconds: float
+    """Median time of a clip, one at a time."""
+    fastest_seconds: float
+    """Shortest of these times."""
+    slowest_seconds: float
+    """Longest of these times."""
+    clips_per_second: float
+    """Throughput with as many clips at once as the device wants."""
+    peak_megabytes: float | None
+    """Resident memory at its peak, one clip at a time; None where the system does not tell."""
+    video: VideoMeasurement | None
+    """End to end, if a video was given."""
+    agreement: Agreement | None
+    """Of INT8 with FP32, as `i3d_rgb_tf.quantize` recorded it."""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """All models of a tree on one device."""
+
+    device: str
+    """As OpenVINO names it."""
+    device_name: str
+    """Its full name."""
+    openvino: str
+    """Version of OpenVINO."""
+    measurements: tuple[Measurement, ...]
+    """One for each IR that is there."""
+    recommended: Precision
+    """What to take here."""
+    reason: str
+    """Why."""
+
+
+def benchmark(
+    directory: Path,
+    *,
+    device: str = "CPU",
+    inference_precision: InferencePrecision | None = None,
+    video: Path | None = None,
+    rounds: int = 10,
+) -> Benchmark:
+    """Measure every IR in a tree of the zoo, each in processes of its own.
+
+    Parameters
+    ----------
+    directory
+        Root of the tree.
+    device
+        A device of OpenVINO.
+    inference_precision
+        What the device calculates in, by default what it does fastest.
+    video
+        A video to measure from the file to its labels.
+    rounds
+        Clips to infer for each figure, at least 1.
+
+    Raises
+    ------
+    ModelError
+        There is no IR, or one is not this model's.
+    DeviceError
+        The device cannot be had, or a process ended early.
+    VideoError
+        The video cannot be read.
+    """
+    find_model(directory)
+    if video is not None:
+        # Said now, not after minutes of measuring.
+        next(iter(read_frames(video)))
+    spec = load_spec()
+    paths = {precision: spec.ir_path(directory, precision) for precision in PRECISIONS}
+    measurements = tuple(
+        _measure(precision, path, device, inference_precision, video, rounds)
+        for precision, path in paths.items()
+        if path.is_file()
+    )
+    recommended, reason = recommend(measurements)
+    return Benchmark(
+        device, _device_name(device), _openvino_version(), measurements, recommended, reason
+    )
+
+
+def recommend(measurements: tuple[Measurement, ...]) -> tuple[Precision, str]:
+    """Return the fastest precision that is known to keep the answers, and why it is taken.
+
+    Of those that are equally fast, FP16 goes before FP32.
+    """
+    kept = [each for each in measurements if each.precision != "FP16-INT8" or _is_proven(each)]
+    left_out = len(kept) < len(measurements)
+    if not kept:
+        return measurements[0].precision, "it is the only one, and its answers are not proven"
+    fastest = min(each.latency_seconds for each in kept)
+    equal = [each for each in kept if each.latency_seconds <= _NOTICEABLE * fastest]
+    best = min(equal, key=lambda each: _MOST_TRUSTED_FIRST.index(each.precision))
+    reason = "the fastest that keeps the answers" if len(kept) > 1 else "the one that there is"
+    if left_out:
+        reason += "; FP16-INT8 has no proof in it, make it with: i3d-rgb-tf quantize"
+    return best.precision, reason
+
+
+def _is_proven(measurement: Measurement) -> bool:
+    return measurement.agreement is not None and measurement.agreement.is_kept
+
+
+def _measure(
+    precision: Precision,
+    path: Path,
+    device: str,
+    inference_precision: InferencePrecision | None,
+    video: Path | None,
+    rounds: int,
+) -> Measurement:
+    def first_result() -> float:
+        start = time.perf_counter()
+        _in_new_process(_predict_once, path, device, inference_precision)
+        return time.perf_counter() - start
+
+    uncached, cached = first_result(), first_result()
+    seconds, peak, video_seconds, num_clips = _in_new_process(
+        _time_latency, path, device, inference_precision, video, rounds
+    )
+    latency = statistics.median(seconds)
+    throughput = _in_new_process(_time_throughput, path, device, inference_precision, rounds)
+    return Measurement(
+        precision=precision,
+        model=str(path),
+        first_result_seconds=cached,
+        uncached_first_result_seconds=uncached,
+        latency_seconds=latency,
+        fastest_seconds=min(seconds),
+        slowest_seconds=max(seconds),
+        clips_per_second=throughput,
+        peak_megabytes=peak,
+        video=VideoMeasurement(video_seconds, num_clips, video_seconds / (num_clips * latency))
+        if num_clips
+        else None,
+        agreement=read_agreement(read_ir(path)),
+    )
+
+
+def _in_new_process(function: Callable[..., _Result], *arguments: Any) -> _Result:
+    """Run a function of this module where nothing has been loaded yet."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
+        try:
+            return executor.submit(function, *arguments).result()
+        except BrokenProcessPool as error:
+            raise DeviceError("a measuring process ended early; is there enough memory?") from error
+
+
+def _predict_once(path: Path, device: str, precision: InferencePrecision | None) -> None:
+    load_model(path, device=device, inference_precision=precision).predict(waves_clip())
+
+
+def _time_latency(
+    path: Path,
+    device: str,
+    precision: InferencePrecision | None,
+    video: Path | None,
+    rounds: int,
+) -> tuple[list[float], float | None, float, int]:
+    """Return the seconds of each round, the peak memory, and the video's seconds and clips."""
+    model = load_model(path, device=device, inference_precision=precision)
+    clip = waves_clip()
+    model.predict(clip)
+    seconds = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        model.predict(clip)
+        seconds.append(time.perf_counter() - start)
+    peak = _peak_megabytes()
+    if video is None:
+        return seconds, peak, 0.0, 0
+    video_seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        num_clips = model.classify(video).num_clips
+        video_seconds.append(time.perf_counter() - start)
+    return seconds, peak, statistics.median(video_seconds), num_clips
+
+
+def _time_throughput(
+    path: Path, device: str, precision: InferencePrecision | None, rounds: int
+) -> float:
+    """Return clips per second with as many requests as the device wants."""
+    from openvino import AsyncInferQueue
+
+    compiled = compile_for_clips(
+        read_ir(path), device, precision, performance_hint="THROUGHPUT", cache=False
+    )
+    queue = AsyncInferQueue(compiled)
+    batch = waves_clip()[None]
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            queue.start_async({0: batch}, share_inputs=True)
+        queue.wait_all()
+
+    run(len(queue))
+    count = max(rounds, 2 * len(queue))
+    start = time.perf_counter()
+    run(count)
+    return count / (time.perf_counter() - start)
+
+
+def _peak_megabytes() -> float | None:
+    """Return the peak resident memory of this process alone, which getrusage mixes with others."""
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        return None
+    for line in status.read_text(encoding="ascii").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return None
+
+
+def _device_name(device: str) -> str:
+    import openvino
+
+    try:
+        return str(openvino.Core().get_property(device, "FULL_DEVICE_NAME"))
+    except RuntimeError:
+        # AUTO and HETERO stand for several devices and have no name.
+        return device
+
+
+def _openvino_version() -> str:
+    import openvino
+
+    return str(openvino.__version__).split("-", maxsplit=1)[0]

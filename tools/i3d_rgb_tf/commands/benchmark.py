@@ -1,0 +1,93 @@
+"""Measure how fast each converted model is on this machine, and say which to take."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from i3d_rgb_tf.benchmark import Benchmark, Measurement
+
+EXAMPLES = """\
+  i3d-rgb-tf benchmark -d models
+  i3d-rgb-tf benchmark -d models --video party.mp4 -D GPU --format json
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    from i3d_rgb_tf.commands.arguments import add_device, add_directory, add_format
+
+    add_directory(parser)
+    parser.add_argument(
+        "--video", type=Path, metavar="VIDEO", help="measure from this file to its labels, too"
+    )
+    parser.add_argument(
+        "--rounds",
+        type=_positive,
+        default=10,
+        metavar="N",
+        help="clips to infer for each figure (default: %(default)s)",
+    )
+    add_device(parser)
+    add_format(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    from dataclasses import asdict
+
+    from i3d_rgb_tf.benchmark import benchmark
+
+    result = benchmark(
+        arguments.directory,
+        device=arguments.device,
+        inference_precision=arguments.inference_precision,
+        video=arguments.video,
+        rounds=arguments.rounds,
+    )
+    if arguments.format == "json":
+        print(json.dumps(asdict(result), indent=2))
+    else:
+        print(_text(result))
+    return 0
+
+
+def _text(result: Benchmark) -> str:
+    names = ("", "first result", "a clip", "clips/s", "memory", "video", "KL to FP32")
+    rows = [names, *(_row(each) for each in result.measurements)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        [
+            f"{result.device}: {result.device_name}, OpenVINO {result.openvino}",
+            *(
+                "  ".join(
+                    cell.ljust(width) for cell, width in zip(row, widths, strict=True)
+                ).rstrip()
+                for row in rows
+            ),
+            f"recommended: {result.recommended}, {result.reason}",
+        ]
+    )
+
+
+def _row(measurement: Measurement) -> tuple[str, ...]:
+    video, agreement = measurement.video, measurement.agreement
+    spread = f"{measurement.fastest_seconds:.3f}..{measurement.slowest_seconds:.3f}"
+    return (
+        measurement.precision,
+        f"{measurement.first_result_seconds:.2f} s",
+        f"{measurement.latency_seconds:.3f} s ({spread})",
+        f"{measurement.clips_per_second:.2f}",
+        f"{measurement.peak_megabytes:.0f} MB" if measurement.peak_megabytes else "-",
+        f"{video.seconds:.2f} s, {video.times_inference:.2f} x inference" if video else "-",
+        f"{agreement.mean_kl:.4f}" if agreement else "-",
+    )
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
+    return int(text)
