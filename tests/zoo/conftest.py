@@ -14,6 +14,9 @@ import pytest
 
 from servers import FaultyServer, content
 
+collect_ignore = ["score_with_tensorflow.py"]
+"""A program for another environment."""
+
 
 @dataclass(frozen=True)
 class Tools:
