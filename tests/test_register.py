@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from i3d_rgb_tf import register as registering
+from i3d_rgb_tf import zoo as zoos
 from i3d_rgb_tf.cli import main
 from i3d_rgb_tf.errors import ZooError
 from i3d_rgb_tf.register import register, registration, unregister
@@ -135,6 +136,34 @@ def test_unregister_after_a_new_installation_removes_only_what_we_added(zoo):
 
     assert unregister(zoo).state == "overwritten"
     assert {path.name: path.read_text() for path in zoo.entry.iterdir()} == STOCK
+
+
+def edit(path: Path) -> None:
+    path.write_text(f"{path.read_text()}# mine\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("model.yml", edit),
+        ("accuracy-check.yml", edit),
+        ("accuracy-check.yml", Path.unlink),
+        ("README.md", edit),
+    ],
+)
+@pytest.mark.parametrize("again", [False, True])
+def test_our_entry_edited_by_hand_is_never_taken_for_the_zoos(zoo, tmp_path, name, change, again):
+    before = snapshot(tmp_path)
+    register(zoo)
+    change(zoo.entry / name)
+
+    assert registration(zoo).state == "edited"
+    if again:
+        register(zoo)
+        assert registration(zoo).state == "ours"
+        assert entry_digests(zoo.entry) == entry_digests()
+    unregister(zoo)
+    assert snapshot(tmp_path) == before
 
 
 def test_another_version_of_our_entry_is_outdated_and_replaced(zoo, tmp_path, monkeypatch):
@@ -310,8 +339,8 @@ def test_a_damaged_manifest_is_named(zoo):
 def test_another_process_that_does_not_end_is_named(zoo, monkeypatch):
     from filelock import FileLock
 
-    monkeypatch.setattr(registering, "_LOCK_TIMEOUT_SECONDS", 0.1)
-    with FileLock(registering._lock_path(zoo)), pytest.raises(ZooError, match="another process"):
+    monkeypatch.setattr(zoos, "_LOCK_TIMEOUT_SECONDS", 0.1)
+    with FileLock(zoos._lock_path(zoo)), pytest.raises(ZooError, match="another process"):
         register(zoo)
 
 
@@ -324,6 +353,46 @@ def test_the_models_folder_may_be_named_too(tmp_path):
 def test_a_folder_without_a_zoo_is_refused(tmp_path):
     with pytest.raises(ZooError, match="there is no model zoo in"):
         find_zoo(tmp_path)
+
+
+@pytest.fixture
+def packages(tmp_path, monkeypatch):
+    """Give a folder that Python imports from, with none of the zoo's packages in it."""
+    monkeypatch.syspath_prepend(str(tmp_path / "site-packages"))
+    return tmp_path / "site-packages"
+
+
+def install_tools(folder: Path) -> Path:
+    make_zoo(folder)
+    for name in ("__init__.py", "_common.py"):
+        (folder / name).touch()
+    return folder
+
+
+def test_the_installed_zoo_is_found(packages):
+    install_tools(packages / "omz_tools")
+
+    assert find_zoo().model_root == packages / "omz_tools" / "models"
+
+
+def test_what_uninstalling_the_zoo_left_is_no_zoo(packages):
+    tools = install_tools(packages / "omz_tools")
+    register(find_zoo())
+    for path in (tools / "__init__.py", tools / "_common.py"):
+        path.unlink()
+
+    with pytest.raises(ZooError, match="no model zoo is installed"):
+        find_zoo()
+
+
+def test_tools_installed_as_editable_have_the_models_of_their_checkout(tmp_path, monkeypatch):
+    make_zoo(tmp_path / "checkout")
+    source = tmp_path / "checkout" / "tools" / "model_tools" / "src"
+    (source / "omz_tools").mkdir(parents=True)
+    (source / "omz_tools" / "_common.py").touch()
+    monkeypatch.syspath_prepend(str(source))
+
+    assert find_zoo().model_root == tmp_path / "checkout" / "models"
 
 
 def test_an_environment_without_a_zoo_is_told_how_to_get_one():

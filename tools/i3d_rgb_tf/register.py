@@ -6,20 +6,18 @@ Every step leaves the zoo with a working entry, whenever it is interrupted:
 2. The manifest, which says what is theirs and what is ours, is replaced in one step.
 3. The files of the entry are replaced one by one, each in one step, ``model.yml`` last.
 
-Before the last step the entry is still the old one, because the stock tools look at nothing that
-``model.yml`` does not name, but for ``pre-convert.py``, and ours does nothing beside a
-``model.yml`` that is not ours. To take the entry out the order is the reverse.
+Before the last step the downloader and the converter still have the old entry, because they look
+at nothing that ``model.yml`` does not name, but for ``pre-convert.py``, and ours does nothing
+beside a ``model.yml`` that is not ours. To take the entry out the order is the reverse.
+
+Whose ``model.yml`` it is decides what a file is that is neither theirs nor ours by its digest:
+beside ours it is an edit of ours, beside theirs it came with a new installation of the zoo.
 """
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import json
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -27,15 +25,14 @@ from typing import Literal
 from i3d_rgb_tf.errors import ZooError
 from i3d_rgb_tf.hashes import file_digest
 from i3d_rgb_tf.spec import entry_folder
-from i3d_rgb_tf.zoo import Zoo, entry_digests
+from i3d_rgb_tf.zoo import Zoo, changing, entry_digests, has_our_layout
 
 __all__ = ["State", "Status", "register", "registration", "unregister"]
 
-State = Literal["stock", "ours", "outdated", "interrupted", "overwritten"]
+State = Literal["stock", "ours", "outdated", "edited", "interrupted", "overwritten"]
 
 _LAST = "model.yml"
 _MANIFEST = "manifest.json"
-_LOCK_TIMEOUT_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -44,8 +41,8 @@ class Status:
 
     state: State
     """``stock``: the zoo's own, or none. ``ours``: this package's. ``outdated``: ours of another
-    version. ``interrupted``: a register or unregister did not end. ``overwritten``: ours was
-    registered, and the zoo was installed again since."""
+    version. ``edited``: ours, with changes made by hand. ``interrupted``: a register or unregister
+    did not end. ``overwritten``: ours was registered, and the zoo was installed again since."""
     entry: str
     """Folder of the entry."""
     advice: str
@@ -68,6 +65,7 @@ _ADVICE: dict[State, str] = {
     "stock": "put ours in with: i3d-rgb-tf register",
     "ours": "nothing to do; take it out with: i3d-rgb-tf unregister",
     "outdated": "bring it up to date with: i3d-rgb-tf register",
+    "edited": "undo the changes with: i3d-rgb-tf register; take it out with: i3d-rgb-tf unregister",
     "interrupted": "finish with: i3d-rgb-tf register, or i3d-rgb-tf unregister",
     "overwritten": "put ours in again with: i3d-rgb-tf register",
 }
@@ -75,7 +73,7 @@ _ADVICE: dict[State, str] = {
 
 def registration(zoo: Zoo) -> Status:
     """Tell which entry a zoo has; changes nothing."""
-    state = _state(entry_digests(zoo.entry), entry_digests(), _read_manifest(zoo))
+    state = _state(zoo, _read_manifest(zoo))
     return Status(state, str(zoo.entry), _ADVICE[state])
 
 
@@ -92,7 +90,7 @@ def register(zoo: Zoo) -> Status:
     ZooError
         The zoo cannot be written, or another process is changing it.
     """
-    with _changing(zoo):
+    with changing(zoo):
         found = registration(zoo)
         if found.state != "ours":
             _put_in(zoo, _read_manifest(zoo))
@@ -114,7 +112,7 @@ def unregister(zoo: Zoo) -> Status:
     """
     if not zoo.records.is_dir():
         return _without_records(zoo)
-    with _changing(zoo):
+    with changing(zoo):
         found = registration(zoo)
         manifest = _read_manifest(zoo)
         if manifest:
@@ -133,16 +131,38 @@ def _without_records(zoo: Zoo) -> Status:
     return found
 
 
-def _state(found: dict[str, str], package: dict[str, str], manifest: _Manifest | None) -> State:
+def _state(zoo: Zoo, manifest: _Manifest | None) -> State:
+    found = entry_digests(zoo.entry)
     # Files that are neither ours nor named by the manifest are nobody's business.
-    if package.items() <= found.items():
+    if entry_digests().items() <= found.items():
         return "ours"
     if manifest is None:
         return "stock"
     if not manifest.complete:
         return "interrupted"
+    if not _is_ours(zoo, found, manifest):
+        return "overwritten"
     placed = all(found.get(name) in digests for name, digests in manifest.ours.items())
-    return "outdated" if placed else "overwritten"
+    return "outdated" if placed else "edited"
+
+
+def _is_ours(zoo: Zoo, found: dict[str, str], manifest: _Manifest) -> bool:
+    """Tell whether the entry that is in force is ours, edited or not."""
+    digest = found.get(_LAST)
+    if digest in manifest.ours.get(_LAST, ()):
+        return True
+    return digest != manifest.stock.get(_LAST) and has_our_layout(zoo.entry / _LAST)
+
+
+def _with_edits(zoo: Zoo, found: dict[str, str], manifest: _Manifest) -> _Manifest:
+    """Count what was changed in our entry by hand as ours, so that it is never kept as theirs."""
+    if not _is_ours(zoo, found, manifest):
+        return manifest
+    ours = {
+        name: sorted({*digests, *([found[name]] if name in found else [])})
+        for name, digests in manifest.ours.items()
+    }
+    return replace(manifest, ours=ours)
 
 
 def _put_in(zoo: Zoo, previous: _Manifest | None) -> None:
@@ -159,16 +179,19 @@ def _put_in(zoo: Zoo, previous: _Manifest | None) -> None:
 
 def _keep_stock(zoo: Zoo, previous: _Manifest) -> _Manifest:
     """Copy what is the zoo's own in the entry now, or was before we came, to a new backup."""
-    ours = {
-        name: sorted({digest, *previous.ours.get(name, ())})
-        for name, digest in entry_digests().items()
-    }
-    ours = {**previous.ours, **ours}
+    found = entry_digests(zoo.entry)
+    in_force = _is_ours(zoo, found, previous) if previous.ours else False
+    placed = _with_edits(zoo, found, previous).ours if in_force else previous.ours
+    ours = {name: [digest] for name, digest in entry_digests().items()}
+    for name, digests in placed.items():
+        ours[name] = sorted({*digests, *ours.get(name, ())})
     kept: dict[str, Path] = {}
-    for name, digest in entry_digests(zoo.entry).items():
+    for name, digest in found.items():
         if digest not in ours.get(name, ()):
             kept[name] = zoo.entry / name
-        elif name in previous.stock:
+    for name in previous.stock.keys() & ours.keys():
+        # What is missing from our entry was taken out by hand.
+        if name not in kept and (in_force or name in found):
             kept[name] = zoo.records / previous.backup / name
     numbers = [int(each.name.removeprefix("stock-")) for each in zoo.records.glob("stock-*")]
     backup = f"stock-{max(numbers, default=0) + 1}"
@@ -176,7 +199,7 @@ def _keep_stock(zoo: Zoo, previous: _Manifest) -> _Manifest:
         target = zoo.records / backup / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, target)
-    stock = {name: file_digest(zoo.records / backup / name, "sha256") for name in kept}
+    stock = {name: file_digest(zoo.records / backup / name, "sha256") for name in sorted(kept)}
     return _Manifest(stock, ours, backup)
 
 
@@ -188,12 +211,14 @@ def _take_out(zoo: Zoo, manifest: _Manifest) -> None:
                 f"{backup / name} is not what was kept; install openvino-dev again with: "
                 "pip install --force-reinstall --no-deps openvino-dev"
             )
-    _write_manifest(zoo, replace(manifest, complete=False))
     found = entry_digests(zoo.entry)
+    in_force = _is_ours(zoo, found, manifest)
+    manifest = replace(_with_edits(zoo, found, manifest), complete=False)
+    _write_manifest(zoo, manifest)
     # model.yml first: as soon as it is the zoo's, so is the entry.
     for name in reversed(_ordered(manifest.ours, last=_LAST)):
-        if name in found and found[name] not in manifest.ours[name]:
-            continue  # A new installation brought its own.
+        if not in_force and found.get(name) not in manifest.ours[name]:
+            continue  # A new installation brought its own, or has no such file.
         if name in manifest.stock:
             _replace(zoo, backup / name, zoo.entry / name)
         else:
@@ -235,35 +260,3 @@ def _write_manifest(zoo: Zoo, manifest: _Manifest) -> None:
     temporary = zoo.records / f"{_MANIFEST}.part"
     temporary.write_text(json.dumps(asdict(manifest), indent=2), encoding="utf-8")
     temporary.replace(zoo.records / _MANIFEST)
-
-
-def _lock_path(zoo: Zoo) -> Path:
-    """Return a file outside the zoo, which `unregister` leaves as it was."""
-    name = hashlib.sha256(str(zoo.model_root).encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"i3d-rgb-tf-{name}.lock"
-
-
-@contextmanager
-def _changing(zoo: Zoo) -> Iterator[None]:
-    """Hold the zoo's lock, and say what else can be done when the zoo cannot be written."""
-    from filelock import FileLock, Timeout
-
-    try:
-        with FileLock(_lock_path(zoo), timeout=_LOCK_TIMEOUT_SECONDS):
-            zoo.records.mkdir(parents=True, exist_ok=True)
-            yield
-    except Timeout as error:
-        raise ZooError(
-            f"another process has been changing {zoo.entry} for {_LOCK_TIMEOUT_SECONDS} s; "
-            "wait for it to end, then try again"
-        ) from error
-    except OSError as error:
-        hint = ""
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            hint = (
-                "; without changing it, run its tools on our entry with: "
-                "i3d-rgb-tf omz downloader --name i3d-rgb-tf"
-            )
-        raise ZooError(
-            f"cannot change {zoo.model_root}: {error.strerror or error}{hint}"
-        ) from error

@@ -1,8 +1,13 @@
-"""An installed model zoo: where it is, and what its files are, as digests."""
+"""An installed model zoo: where it is, its entry as digests, and the lock on it."""
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import importlib.util
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +15,13 @@ from i3d_rgb_tf.errors import ZooError
 from i3d_rgb_tf.hashes import file_digest
 from i3d_rgb_tf.spec import entry_folder, load_spec
 
-__all__ = ["ZOO_PACKAGES", "Zoo", "entry_digests", "find_zoo"]
+__all__ = ["ZOO_PACKAGES", "Zoo", "changing", "entry_digests", "find_zoo", "has_our_layout"]
 
 ZOO_PACKAGES = ("omz_tools", "openvino.model_zoo")
 """What the zoo's tools are imported as in openvino-dev 2024 and in 2023."""
 
 _BYTE_CODE = "__pycache__"
+_LOCK_TIMEOUT_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -61,9 +67,9 @@ def find_zoo(folder: Path | None = None) -> Zoo:
             "give the root of a checkout of the zoo, or its folder of models"
         )
     for package in ZOO_PACKAGES:
-        root = _package_folder(package) / "models"
-        if (root / "public").is_dir():
-            return Zoo(root.resolve())
+        for root in _model_roots(_package_folder(package)):
+            if (root / "public").is_dir():
+                return Zoo(root.resolve())
     raise ZooError(
         "no model zoo is installed in this environment; install one with: "
         "pip install 'i3d-rgb-tf[omz]', or name a checkout with --zoo DIR"
@@ -83,11 +89,71 @@ def entry_digests(folder: Path | None = None) -> dict[str, str]:
     }
 
 
+@contextmanager
+def changing(zoo: Zoo) -> Iterator[None]:
+    """Hold the zoo's lock while its entry is changed.
+
+    Raises
+    ------
+    ZooError
+        Another process holds it, or the body cannot write the zoo; says what else can be done.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(_lock_path(zoo), timeout=_LOCK_TIMEOUT_SECONDS):
+            zoo.records.mkdir(parents=True, exist_ok=True)
+            yield
+    except Timeout as error:
+        raise ZooError(
+            f"another process has been changing {zoo.entry} for {_LOCK_TIMEOUT_SECONDS} s; "
+            "wait for it to end, then try again"
+        ) from error
+    except OSError as error:
+        hint = ""
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            hint = (
+                "; without changing it, run its tools on our entry with: "
+                "i3d-rgb-tf omz downloader --name i3d-rgb-tf"
+            )
+        raise ZooError(
+            f"cannot change {zoo.model_root}: {error.strerror or error}{hint}"
+        ) from error
+
+
+def has_our_layout(path: Path) -> bool:
+    """Tell whether a ``model.yml`` converts to our layout, whatever else is in it."""
+    import yaml
+
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return str(document["input_info"][0]["layout"]).endswith(f"->{load_spec().layout}")
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, LookupError, TypeError):
+        return False
+
+
+def _model_roots(package: Path) -> list[Path]:
+    """Return where the tools in a folder look for models; nowhere when they are not there.
+
+    Uninstalling openvino-dev leaves a folder with what only we added, so a folder is no proof.
+    """
+    if not (package / "_common.py").is_file():
+        return []
+    # Installed as editable from a checkout, the tools read the models of the checkout.
+    return [package / "models", *(parent / "models" for parent in package.parents[3:5])]
+
+
 def _package_folder(package: str) -> Path:
     """Return the folder of a package without importing it, or one that does not exist."""
     try:
         found = importlib.util.find_spec(package)
-    except ModuleNotFoundError:
+    except ImportError:
         found = None
     locations = found.submodule_search_locations if found else None
     return Path(locations[0]) if locations else Path("missing")
+
+
+def _lock_path(zoo: Zoo) -> Path:
+    """Return a file outside the zoo, which `unregister` leaves as it was."""
+    name = hashlib.sha256(str(zoo.model_root).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"i3d-rgb-tf-{name}.lock"
