@@ -14,9 +14,6 @@ import pytest
 
 from servers import FaultyServer, content
 
-# It runs in the environment of the tools, and imports what is only there.
-collect_ignore = ["score_with_tensorflow.py"]
-
 collect_ignore = ["score_with_tensorflow.py"]
 """A program for another environment."""
 
