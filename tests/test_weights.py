@@ -157,7 +157,9 @@ def test_other_sources_are_named_when_one_was_chosen(offline_spec, tmp_path):
 
 
 def test_a_source_without_the_weights_is_refused(tmp_path):
-    with pytest.raises(WeightsError, match="zoo does not have rgb_scratch; checkpoint, package"):
+    with pytest.raises(
+        WeightsError, match="zoo does not have rgb_scratch; take --source checkpoint or package"
+    ):
         download(tmp_path, weights="rgb_scratch", source="zoo")
 
 
@@ -198,7 +200,7 @@ def test_own_weights_are_taken_only_when_asked_for(tensors, tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "error", "message"),
-    [(b"x", ModelError, "is not a TensorFlow graph"), (None, StorageError, "cannot read")],
+    [(b"x", ModelError, "wrong.pb is not a TensorFlow graph"), (None, StorageError, "cannot read")],
 )
 def test_a_wrong_file_of_your_own_is_refused(tmp_path, content, error, message):
     file = tmp_path / "wrong.pb"

@@ -59,7 +59,10 @@ def read_frozen_graph(path: Path, spec: ModelSpec | None = None) -> Tensors:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise StorageError(f"cannot read {path}: {error.strerror}; check the path") from error
+        raise StorageError(
+            f"cannot read {path}: {error.strerror}; check the path, or get the graph with: "
+            "i3d-rgb-tf download"
+        ) from error
     nodes = _parse(content, path)
     _check_structure(nodes, path, spec)
     try:

@@ -19,7 +19,6 @@ from i3d_rgb_tf.errors import (
 )
 from i3d_rgb_tf.fetch import fetch_url
 from i3d_rgb_tf.freeze import (
-    freeze_checkpoint,
     freeze_tensors,
     read_checkpoint,
     require_tensorflow,
@@ -28,8 +27,8 @@ from i3d_rgb_tf.graph import identify_frozen_graph, read_frozen_graph, require_p
 from i3d_rgb_tf.hashes import Fingerprint
 from i3d_rgb_tf.package import PACKAGE_WEIGHTS, fetch_tensors
 from i3d_rgb_tf.spec import ModelSpec, load_spec
-from i3d_rgb_tf.storage import replaced_file, storage_errors
-from i3d_rgb_tf.tensors import UNKNOWN_WEIGHTS, WeightSet, check_published
+from i3d_rgb_tf.storage import replaced_file
+from i3d_rgb_tf.tensors import UNKNOWN_WEIGHTS, WeightSet, check_published, identify
 
 __all__ = [
     "CHECKPOINT_FILES",
@@ -132,7 +131,9 @@ def download(
         return FrozenGraph(path, weights, "disk")
     having = [name for name in SOURCES if weights in _WEIGHTS_OF[name]]
     if source is not None and source not in having:
-        raise WeightsError(f"source {source} does not have {weights}; {', '.join(having)} has it")
+        raise WeightsError(
+            f"source {source} does not have {weights}; take --source {' or '.join(having)}"
+        )
     makers: dict[Source, Callable[[], None]] = {
         "zoo": lambda: _from_zoo(path, weights, spec),
         "checkpoint": lambda: _from_checkpoint(path, weights, checkpoint_url),
@@ -173,14 +174,15 @@ def adopt(file: Path, directory: Path, *, allow_unknown: bool = False) -> Frozen
         The file cannot be read or the tree not written.
     """
     path = load_spec().frozen_graph_path(directory)
-    with replaced_file(path) as temporary:
-        if file.suffix == ".index":
-            freeze_checkpoint(file, temporary)
-        else:
-            with storage_errors(file, "read"):
-                shutil.copyfile(file, temporary)
-        weights = identify_frozen_graph(temporary)
-        require_published(file, weights, allow_unknown=allow_unknown)
+    is_checkpoint = file.suffix == ".index"
+    tensors = read_checkpoint(file) if is_checkpoint else read_frozen_graph(file)
+    weights = identify(tensors) or UNKNOWN_WEIGHTS
+    require_published(file, weights, allow_unknown=allow_unknown)
+    if is_checkpoint:
+        freeze_tensors(tensors, path)
+    else:
+        with replaced_file(path) as temporary:
+            shutil.copyfile(file, temporary)
     return FrozenGraph(path, weights, "file")
 
 
