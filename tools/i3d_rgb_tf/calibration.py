@@ -16,7 +16,14 @@ from i3d_rgb_tf.errors import QuantizationError, StorageError, VideoError
 from i3d_rgb_tf.spec import load_spec
 from i3d_rgb_tf.video import find_videos, read_frames
 
-__all__ = ["NUM_CLIPS", "SampledClips", "find_calibration_videos", "sample_clips", "spread"]
+__all__ = [
+    "NUM_CLIPS",
+    "SampledClips",
+    "distinct_clips",
+    "find_calibration_videos",
+    "sample_clips",
+    "spread",
+]
 
 NUM_CLIPS = 36
 """Clips that are taken unless told otherwise, a third of them set aside; 12 MB each in memory."""
@@ -132,7 +139,7 @@ def _clips_of(video: Path, most: int) -> list[_Clip]:
     """
     kept: list[_Clip] = []
     step = 1
-    for index, clip in enumerate(_distinct_clips(video)):
+    for index, clip in enumerate(distinct_clips(video)):
         if index % step:
             continue
         kept.append(clip)
@@ -141,7 +148,7 @@ def _clips_of(video: Path, most: int) -> list[_Clip]:
     return spread(kept, most)
 
 
-def _distinct_clips(video: Path) -> Iterator[_Clip]:
+def distinct_clips(video: Path) -> Iterator[_Clip]:
     """Yield the clips of a video that share no frame: not the last one if it overlaps."""
     spec = load_spec()
     num_read = 0
