@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,11 +37,8 @@ SHORT_SIDE = 256
 """Shorter side of a frame in pixels before the crop, from the same section."""
 
 VIDEO_SUFFIXES = frozenset(
-    f".{name}"
-    for name in (
-        *("3gp", "asf", "avi", "flv", "gif", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg"),
-        *("mts", "ogv", "ts", "vob", "webm", "wmv"),
-    )
+    [".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"]
+    + [".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv"]
 )
 """What a file in a folder must end with to count as a video."""
 
@@ -50,6 +47,8 @@ _PIXELS_OF_ONE_THREAD = 640 * 480
 _MOST_THREADS = 4
 _BILINEAR, _ACCURATE_RND = 1 << 1, 1 << 18
 """Flags of libswscale: SWS_BILINEAR, SWS_ACCURATE_RND; PyAV 17 cannot combine them by name."""
+
+_PYAV_WITH_LENIENT_TITLES = 19
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -151,8 +150,11 @@ def _opened(path: Path) -> Iterator[InputContainer]:
 
     _check_file(path)
     try:
+        # Titles that are not UTF-8 are no error; from version 19 on PyAV needs no telling.
+        must_be_told = int(av.__version__.split(".")[0]) < _PYAV_WITH_LENIENT_TITLES
+        titles: dict[str, Any] = {"metadata_errors": "replace"} if must_be_told else {}
         # An absolute path, for FFmpeg takes what stands before a colon for a protocol.
-        with av.open(str(path.absolute()), metadata_errors="replace") as container:
+        with av.open(str(path.absolute()), **titles) as container:
             if container.format.name == "tty" or container.format.name.endswith("_pipe"):
                 kind = "text" if container.format.name == "tty" else "a picture"
                 raise VideoError(f"{path} is {kind}, expected a video file")
