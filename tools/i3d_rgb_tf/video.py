@@ -37,8 +37,26 @@ SHORT_SIDE = 256
 """Shorter side of a frame in pixels before the crop, from the same section."""
 
 VIDEO_SUFFIXES = frozenset(
-    [".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"]
-    + [".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv"]
+    {
+        ".3gp",
+        ".asf",
+        ".avi",
+        ".flv",
+        ".gif",
+        ".m2ts",
+        ".m4v",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".ogv",
+        ".ts",
+        ".vob",
+        ".webm",
+        ".wmv",
+    }
 )
 """What a file in a folder must end with to count as a video."""
 
