@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,8 @@ import pytest
 
 from servers import FaultyServer, content
 
-collect_ignore = ["score_with_tensorflow.py"]
-"""A program for another environment."""
+collect_ignore = ["kill_registration.py", "score_with_tensorflow.py"]
+"""Programs for another environment."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,26 @@ class Tools:
     home: Path
 
     def path(self, command: str) -> str:
-        return str(self.folder / "bin" / command)
+        path = self.folder / "bin" / command
+        return str(path) if path.exists() else command
+
+    def command(self, command: str, *arguments: str) -> list[str]:
+        """Return how to start a command; ours from outside where Python is too old for it."""
+        path = self.path(command)
+        if (command, path) != ("i3d-rgb-tf", "i3d-rgb-tf"):
+            return [path, *arguments]
+        ours = [sys.executable, "-m", "i3d_rgb_tf", *arguments]
+        if arguments[0] not in ("register", "unregister", "status"):
+            return ours
+        packages = [*self.folder.glob("lib/*/site-packages/omz_tools/_common.py")]
+        packages += self.folder.glob("lib/*/site-packages/openvino/model_zoo/_common.py")
+        return [*ours, "--zoo", str(packages[0].parent)]
 
     def run(
         self, command: str, *arguments: object, check: bool = True, cwd: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
         result = subprocess.run(
-            [self.path(command), *map(str, arguments)],
+            self.command(command, *map(str, arguments)),
             cwd=cwd,
             env={"HOME": str(self.home), "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}"}
             | {name: value for name, value in os.environ.items() if name.startswith("PIP_")},

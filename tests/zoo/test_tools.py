@@ -48,6 +48,9 @@ def test_download_and_convert(tools, published, tmp_path):
 
     assert "Placeholder(NDHWC->NDCHW)" in output
     assert_golden(tmp_path)
+    # The release's own OpenVINO computes the same.
+    verified = tools.run("i3d-rgb-tf", "verify", cwd=tmp_path).stdout
+    assert len(re.findall("^passed  FP(16|32) waves", verified, re.MULTILINE)) == 2
 
 
 def test_convert_without_model_optimizer(tools, published, tmp_path):
@@ -126,36 +129,3 @@ def test_the_overlay_uses_our_entry_and_changes_no_zoo(tools, entry, tmp_path):
 
     assert '"layout": "NDHWC->NDCHW"' in shown
     assert snapshot(root) == before
-
-
-def test_register_and_unregister_in_the_installed_zoo(tools, entry):
-    before = snapshot(entry)
-    assert "NDCHW" not in before["model.yml"].decode()
-
-    for command, state in [
-        ("register", "ours"),
-        ("register", "ours"),
-        ("unregister", "stock"),
-        ("unregister", "stock"),
-    ]:
-        tools.run("i3d-rgb-tf", command)
-        assert tools.run("i3d-rgb-tf", "status").stdout.startswith(f"{state}: ")
-    assert snapshot(entry) == before
-
-
-def test_a_new_installation_of_the_zoo_is_noticed(tools, entry):
-    if tools.release == "2026.4.1":
-        pytest.skip("installing openvino-dev again would break openvino there")
-    before = snapshot(entry)
-    tools.run("i3d-rgb-tf", "register")
-    package = f"openvino-dev=={tools.release}"
-    tools.run("python", "-m", "pip", "install", "-q", "--force-reinstall", "--no-deps", package)
-
-    assert tools.run("i3d-rgb-tf", "status").stdout.startswith("overwritten: ")
-    # Until it is registered again the stock entry is in force, beside files that only we added.
-    assert "NDCHW" not in tools.run("omz_info_dumper", *NAME).stdout
-
-    tools.run("i3d-rgb-tf", "register")
-    assert re.search("^ours: ", tools.run("i3d-rgb-tf", "status").stdout)
-    tools.run("i3d-rgb-tf", "unregister")
-    assert snapshot(entry) == before
