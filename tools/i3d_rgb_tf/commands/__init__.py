@@ -16,6 +16,7 @@ COMMANDS = (
     "classify",
     "verify",
     "benchmark",
+    "prepare",
     "register",
     "unregister",
     "status",

@@ -1,0 +1,144 @@
+"""The layouts Kinetics-400 comes in, and what is wrong with copies of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from i3d_rgb_tf.errors import DatasetError, StorageError
+from i3d_rgb_tf.kinetics import Listing, read_dataset
+
+HEADER = "label,youtube_id,time_start,time_end,split\n"
+
+
+def touch(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def reasons(listing: Listing) -> dict[str, str]:
+    return {problem.path.name: problem.reason for problem in listing.problems}
+
+
+def names(listing: Listing) -> dict[str, str]:
+    return {video.name: video.label for video in listing.videos}
+
+
+def test_the_archive_of_cvdf_is_read(tmp_path: Path) -> None:
+    touch(tmp_path / "val" / "-a_b_000003_000013.mp4", tmp_path / "val" / "cc_000100_000110.mp4")
+    table = tmp_path / "annotations" / "val.csv"
+    touch(table)
+    rows = "walking the dog,-a_b,3,13,val\nabseiling,cc,100,110,val\n"
+    table.write_text("\ufeff" + HEADER + rows + "abseiling,gone,0,10,val\n")
+
+    listing = read_dataset(tmp_path)
+
+    assert names(listing) == {
+        "-a_b_000003_000013": "walking the dog",
+        "cc_000100_000110": "abseiling",
+    }
+    assert reasons(listing) == {"gone_000000_000010.mp4": "missing: there is no such file"}
+
+
+def test_a_file_without_annotation_is_a_problem(tmp_path: Path) -> None:
+    touch(tmp_path / "val" / "aa_000000_000010.mp4", tmp_path / "all.csv")
+    (tmp_path / "all.csv").write_text(HEADER)
+
+    listing = read_dataset(tmp_path, annotations=tmp_path / "all.csv")
+
+    assert reasons(listing)["aa_000000_000010.mp4"].startswith("not in ")
+
+
+@pytest.mark.parametrize("folder", ["walking the dog", "walking_the_dog", "Walking_The_Dog"])
+@pytest.mark.parametrize("above", ["", "val"])
+def test_folders_of_classes_are_read(tmp_path: Path, folder: str, above: str) -> None:
+    touch(tmp_path / above / folder / "x.mp4", tmp_path / above / folder / "._x.mp4")
+
+    assert names(read_dataset(tmp_path)) == {"x": "walking the dog"}
+
+
+@pytest.mark.parametrize("ending", ["csv", "json"])
+def test_plain_lists_are_read(tmp_path: Path, ending: str) -> None:
+    touch(tmp_path / "v" / "x.mp4")
+    path = tmp_path / f"list.{ending}"
+    rows = [{"path": "v/x.mp4", "label": "abseiling"}]
+    path.write_text(
+        json.dumps(rows) if ending == "json" else "\ufeffpath,label\nv/x.mp4,abseiling\n"
+    )
+
+    listing = read_dataset(path)
+
+    assert names(listing) == {"x": "abseiling"}
+    assert listing.videos[0].path == tmp_path / "v" / "x.mp4"
+
+
+def test_nothing_is_dropped_silently(tmp_path: Path) -> None:
+    touch(
+        tmp_path / "abseiling" / "twice.mp4",
+        tmp_path / "abseiling" / "twice.avi",
+        tmp_path / "abseiling" / "both.mp4",
+        tmp_path / "archery" / "both.mp4",
+        tmp_path / "archery" / "notes.txt",
+        tmp_path / "no such action" / "x.mp4",
+    )
+
+    listing = read_dataset(tmp_path)
+
+    assert names(listing) == {"twice": "abseiling"}
+    assert reasons(listing) == {
+        "twice.mp4": f"duplicate: {tmp_path / 'abseiling' / 'twice.avi'} is used",
+        "both.mp4": "mislabelled: its name has several labels: abseiling, archery",
+        "notes.txt": "its ending is not that of a video",
+        "no such action": "the folder's name is no class",
+    }
+    assert len(listing.problems) == 5
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every folder")
+def test_a_folder_without_permission_is_a_problem(tmp_path: Path) -> None:
+    touch(tmp_path / "abseiling" / "x.mp4", tmp_path / "archery" / "y.mp4")
+    (tmp_path / "archery").chmod(0)
+
+    listing = read_dataset(tmp_path)
+
+    (tmp_path / "archery").chmod(0o700)
+    assert names(listing) == {"x": "abseiling"}
+    assert reasons(listing) == {"archery": "the folder cannot be read: Permission denied"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"path\nx.mp4\n", "has no column label; its first line must name the columns path,label"),
+        (b"", "has no column path or label"),
+        (b"path,label\n\xff,a\n", "is not UTF-8"),
+    ],
+)
+def test_a_table_that_cannot_be_used_says_why(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "list.csv").write_bytes(content)
+
+    with pytest.raises(DatasetError, match=message):
+        read_dataset(tmp_path / "list.csv")
+
+
+@pytest.mark.parametrize("content", ["[", '{"path": "x"}', '[{"path": "x"}]'])
+def test_json_that_cannot_be_used_says_why(tmp_path: Path, content: str) -> None:
+    (tmp_path / "list.json").write_text(content)
+
+    with pytest.raises(DatasetError, match="is not JSON|is not a list of objects"):
+        read_dataset(tmp_path / "list.json")
+
+
+def test_a_folder_of_no_known_layout_says_which_are(tmp_path: Path) -> None:
+    touch(tmp_path / "x.mp4")
+
+    with pytest.raises(DatasetError, match="neither folders named after classes"):
+        read_dataset(tmp_path)
+    with pytest.raises(DatasetError, match="there is no data set"):
+        read_dataset(tmp_path / "gone")
+    with pytest.raises(StorageError, match="cannot read"):
+        read_dataset(tmp_path, annotations=tmp_path / "gone.csv")

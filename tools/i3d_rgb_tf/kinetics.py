@@ -1,0 +1,226 @@
+"""Kinetics-400 as people have it: which videos there should be, where they are, their labels."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from i3d_rgb_tf.errors import DatasetError
+from i3d_rgb_tf.labels import load_labels
+from i3d_rgb_tf.storage import storage_errors
+from i3d_rgb_tf.video import VIDEO_SUFFIXES
+
+__all__ = ["LabelledVideo", "Listing", "Problem", "find_label", "read_dataset"]
+
+_CVDF_COLUMNS = ("label", "youtube_id", "time_start", "time_end")
+_PLAIN_COLUMNS = ("path", "label")
+
+
+@dataclass(frozen=True)
+class LabelledVideo:
+    """A video of the data set."""
+
+    name: str
+    """File name without its ending; no other video of a listing has it."""
+    path: Path
+    """The file."""
+    label: str
+    """One of the 400 names, as `i3d_rgb_tf.labels` spells it."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something of the data set that cannot be used."""
+
+    path: Path
+    """The file or folder."""
+    label: str
+    """As the data set gives it; empty where it gives none."""
+    reason: str
+    """Why not."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a copy of the data set holds, before any video is opened."""
+
+    videos: tuple[LabelledVideo, ...]
+    """Sorted by name."""
+    problems: tuple[Problem, ...]
+    """Sorted by path."""
+
+
+def read_dataset(source: Path, *, split: str = "val", annotations: Path | None = None) -> Listing:
+    """List the videos of a copy of Kinetics-400.
+
+    Three layouts are known::
+
+        source/annotations/val.csv, source/val/<id>_<start>_<end>.mp4      the archive of CVDF
+        source/[val/]<label, with spaces or underscores>/<video>           folders of classes
+        source.csv or source.json with ``path`` and ``label``              a plain list
+
+    Parameters
+    ----------
+    source
+        A folder, or a file that lists paths relative to itself. JSON is a list of objects.
+    split
+        Name of the folder and of the annotations of CVDF's archive.
+    annotations
+        The CSV file of CVDF's archive when it is elsewhere.
+
+    Returns
+    -------
+    Listing
+        Every file that is there or should be is in it once, as a video or as a problem, except
+        that a video with two labels is one problem for each.
+
+    Raises
+    ------
+    DatasetError
+        The source is none of these, or lacks a column.
+    StorageError
+        The source cannot be read.
+    """
+    if not source.exists():
+        raise DatasetError(f"there is no data set {source}; check the path")
+    problems: list[Problem] = []
+    if source.is_file():
+        rows = ((source.parent / row["path"], row["label"]) for row in _read_list(source))
+        return _listing(rows, problems)
+    folder = source / split if (source / split).is_dir() else source
+    table = annotations or source / "annotations" / f"{split}.csv"
+    if annotations or table.is_file():
+        return _listing(_cvdf_rows(table, folder, problems), problems)
+    return _listing(_class_rows(folder, problems), problems)
+
+
+def find_label(text: str) -> str | None:
+    """Return the name of the class as the network's labels spell it, or None.
+
+    >>> find_label("Walking_the_Dog"), find_label("walking the cat")
+    ('walking the dog', None)
+    """
+    return _labels_by_key().get(_key(text))
+
+
+@lru_cache
+def _labels_by_key() -> dict[str, str]:
+    return {_key(label): label for label in load_labels()}
+
+
+def _key(text: str) -> str:
+    """Leave out what file systems and tools change: case, underscores, quotes, brackets."""
+    return "".join(letter for letter in text.casefold() if letter.isalnum())
+
+
+def _listing(rows: Iterable[tuple[Path, str]], problems: list[Problem]) -> Listing:
+    by_name: dict[str, list[tuple[Path, str]]] = {}
+    for path, text in rows:
+        label = find_label(text)
+        if label is None:
+            problems.append(Problem(path, text, "the label is not one of Kinetics-400"))
+        elif not os.path.lexists(path):
+            problems.append(Problem(path, text, "missing: there is no such file"))
+        else:
+            by_name.setdefault(path.stem, []).append((path, label))
+    videos = []
+    for name, found in by_name.items():
+        found.sort()
+        labels = sorted({label for _, label in found})
+        if len(labels) > 1:
+            reason = f"mislabelled: its name has several labels: {', '.join(labels)}"
+            problems += [Problem(path, label, reason) for path, label in found]
+            continue
+        (path, label), *others = found
+        videos.append(LabelledVideo(name, path, label))
+        reason = f"duplicate: {path} is used"
+        problems += [Problem(other, label, reason) for other, _ in others]
+    videos.sort(key=lambda video: video.name)
+    problems.sort(key=lambda problem: (str(problem.path), problem.label, problem.reason))
+    return Listing(tuple(videos), tuple(problems))
+
+
+def _cvdf_rows(table: Path, folder: Path, problems: list[Problem]) -> Iterator[tuple[Path, str]]:
+    present = {path.stem: path for path in _files(folder, problems)}
+    listed = set()
+    for number, row in enumerate(_read_csv(table, _CVDF_COLUMNS), 2):
+        try:
+            start, end = (round(float(row[key])) for key in ("time_start", "time_end"))
+        except ValueError:
+            problems.append(Problem(table, row["label"], f"line {number}: a time is no number"))
+            continue
+        name = f"{row['youtube_id']}_{start:06d}_{end:06d}"
+        listed.add(name)
+        yield present.get(name, folder / f"{name}.mp4"), row["label"]
+    unlisted = present.keys() - listed
+    problems += [Problem(present[name], "", f"not in {table}") for name in unlisted]
+
+
+def _class_rows(folder: Path, problems: list[Problem]) -> Iterator[tuple[Path, str]]:
+    with storage_errors(folder, "read"):
+        entries = sorted(folder.iterdir())
+    folders = [entry for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+    if not folders:
+        raise DatasetError(
+            f"{folder} has neither folders named after classes nor annotations beside it; name the "
+            "CSV file with --annotations"
+        )
+    for entry in folders:
+        if find_label(entry.name) is None:
+            problems.append(Problem(entry, entry.name, "the folder's name is no class"))
+            continue
+        for path in _files(entry, problems):
+            yield path, entry.name
+
+
+def _files(folder: Path, problems: list[Problem]) -> list[Path]:
+    try:
+        paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        problems.append(Problem(folder, "", f"the folder cannot be read: {error.strerror}"))
+        return []
+    videos = [path for path in paths if path.suffix.lower() in VIDEO_SUFFIXES]
+    others = sorted(set(paths) - set(videos))
+    problems += [Problem(path, "", "its ending is not that of a video") for path in others]
+    return videos
+
+
+def _read_list(path: Path) -> list[dict[str, str]]:
+    if path.suffix.lower() != ".json":
+        return _read_csv(path, _PLAIN_COLUMNS)
+    with storage_errors(path, "read"):
+        content = path.read_bytes()
+    try:
+        rows: Any = json.loads(content.decode("utf-8-sig"))
+    except ValueError as error:
+        raise DatasetError(f"{path} is not JSON: {error}") from error
+    if not isinstance(rows, list) or not all(
+        isinstance(row, dict) and all(isinstance(row.get(key), str) for key in _PLAIN_COLUMNS)
+        for row in rows
+    ):
+        raise DatasetError(f'{path} is not a list of objects {{"path": "...", "label": "..."}}')
+    return rows
+
+
+def _read_csv(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    with storage_errors(path, "read"):
+        content = path.read_bytes()
+    try:
+        # Excel begins a file with a byte order mark, which would become part of the first name.
+        lines = content.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path} is not UTF-8: {error}; save it as UTF-8") from error
+    reader = csv.DictReader(lines, restval="")
+    missing = [name for name in columns if name not in (reader.fieldnames or ())]
+    if missing:
+        raise DatasetError(
+            f"{path} has no column {' or '.join(missing)}; its first line must name the columns "
+            f"{','.join(columns)}"
+        )
+    return list(reader)
