@@ -1,7 +1,8 @@
 """Tell which entry the model zoo has, and what to do.
 
-The answer is stock, ours, outdated (ours of another version), interrupted (a register or unregister
-that did not end), or overwritten (the zoo was installed again after register).
+The answer is stock, ours, outdated (ours of another version), edited (ours, changed by hand),
+interrupted (a register or unregister that did not end), or overwritten (the zoo was installed again
+after register). The exit status is 0 whatever the answer is, and 1 when there is no zoo.
 """
 
 from __future__ import annotations
