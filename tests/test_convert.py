@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import openvino
 import pytest
-from i3d_rgb_tf.video import read_frames
 
 from i3d_rgb_tf.convert import convert, convert_graph
 from i3d_rgb_tf.errors import ModelError, StorageError, WeightsError
@@ -16,6 +15,7 @@ from i3d_rgb_tf.hashes import file_digest
 from i3d_rgb_tf.ir import read_ir, read_provenance
 from i3d_rgb_tf.labels import load_labels
 from i3d_rgb_tf.verify import TOLERANCES, predict_pixels, waves_clip
+from i3d_rgb_tf.video import read_frames
 from sonnet_graph import write_sonnet_graph
 
 DATA = Path(__file__).parent / "data"
