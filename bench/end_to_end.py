@@ -4,7 +4,8 @@
 
 By hand: OpenCV decodes every frame, resizes it and turns BGR to RGB, numpy stacks clips, and the
 network gets one after the other; with TensorFlow on the frozen graph and with OpenVINO on the IR.
-All cut the video into the same clips. ``inference`` is the time of the clips alone.
+Give a video of 25 frames per second: by hand nothing resamples, and the clips would differ.
+``inference`` is the time of the clips alone.
 """
 
 from __future__ import annotations
