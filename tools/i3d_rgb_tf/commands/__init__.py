@@ -17,6 +17,7 @@ COMMANDS = (
     "verify",
     "benchmark",
     "prepare",
+    "evaluate",
     "register",
     "unregister",
     "status",
