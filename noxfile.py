@@ -35,7 +35,8 @@ ZOO_RELEASES = {
 OLD_PYTHONS = ["3.8", "3.9"]
 ZOO_PYTHONS = {
     "2023.3.0": [*OLD_PYTHONS, "3.10"],
-    "2024.6.0": [*OLD_PYTHONS, "3.10", "3.12"],
+    # openvino 2024.6.0 has no wheel for Python 3.8.
+    "2024.6.0": ["3.9", "3.10", "3.12"],
     "2026.4.1": ["3.10", "3.12", "3.13"],
 }
 
