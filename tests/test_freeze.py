@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from i3d_rgb_tf.architecture import CHECKPOINT_SCOPE, STAGES, Conv, Mixed
+from i3d_rgb_tf.cli import main
 from i3d_rgb_tf.errors import WeightsError
 from i3d_rgb_tf.freeze import (
     freeze_checkpoint,
@@ -125,3 +126,29 @@ def test_tensors_of_another_shape_are_refused(tensors, tmp_path):
     with pytest.raises(WeightsError, match=f"{name} has shape"):
         freeze_tensors({**tensors, name: np.zeros(3, np.float32)}, tmp_path / "graph.pb")
     assert not (tmp_path / "graph.pb").exists()
+
+
+def test_the_freeze_command_says_which_weights_it_froze(
+    checkpoint, frozen_graph, tmp_path, spec, capsys
+):
+    copy = tmp_path / "copy" / "model.ckpt"
+    command = ["freeze", "--checkpoint", str(checkpoint), "-o", str(tmp_path)]
+
+    assert main([*command, "--write-checkpoint", str(copy)]) == 0
+
+    path = spec.frozen_graph_path(tmp_path)
+    assert capsys.readouterr().out == f"{path}: rgb_scratch\n{copy}: rgb_scratch\n"
+    assert path.read_bytes() == frozen_graph.read_bytes()
+    for name in ("model.ckpt.index", "model.ckpt.data-00000-of-00001"):
+        assert copy.with_name(name).read_bytes() == checkpoint.with_name(name).read_bytes()
+
+
+def test_the_freeze_command_takes_unknown_weights_only_when_asked(tensors, tmp_path, capsys):
+    prefix = tmp_path / "tuned" / "model.ckpt"
+    write_checkpoint({name: tensor * 2 for name, tensor in tensors.items()}, prefix)
+    command = ["freeze", "--checkpoint", str(prefix), "-o", str(tmp_path)]
+
+    assert main(command) == 1
+    assert "holds weights that DeepMind did not publish" in capsys.readouterr().err
+    assert main([*command, "--allow-unknown"]) == 0
+    assert capsys.readouterr().out.endswith(": unknown\n")

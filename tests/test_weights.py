@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+from i3d_rgb_tf.cli import main
 from i3d_rgb_tf.errors import (
     DependencyError,
     DownloadError,
@@ -210,3 +211,20 @@ def test_a_wrong_file_of_your_own_is_refused(tmp_path, content, error, message):
     with pytest.raises(error, match=message):
         adopt(file, tmp_path)
     assert not list(tmp_path.glob("public/*/*"))
+
+
+def test_the_download_command_says_which_weights_are_there(frozen_graph, tmp_path, spec, capsys):
+    path = spec.frozen_graph_path(tmp_path)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(frozen_graph.read_bytes())
+
+    assert main(["download", "--weights", "rgb_scratch", "-o", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"{path}: rgb_scratch, already there\n"
+
+
+def test_the_download_command_takes_a_file(frozen_graph, tmp_path, spec, capsys):
+    assert main(["download", "--file", str(frozen_graph), "-o", str(tmp_path)]) == 0
+
+    path = spec.frozen_graph_path(tmp_path)
+    assert capsys.readouterr().out == f"{path}: rgb_scratch, from source file\n"
+    assert path.read_bytes() == frozen_graph.read_bytes()
