@@ -363,6 +363,18 @@ def test_another_process_that_does_not_end_is_named(zoo, monkeypatch):
         register(zoo)
 
 
+def test_a_lock_that_cannot_be_had_is_named(zoo, tmp_path):
+    before = snapshot(tmp_path)
+    path = zoos._lock_path(zoo)
+    path.mkdir()
+    try:
+        with pytest.raises(ZooError, match=f"cannot lock {path}: .*; .* set TMPDIR to"):
+            register(zoo)
+    finally:
+        path.rmdir()
+    assert snapshot(tmp_path) == before
+
+
 def test_the_models_folder_may_be_named_too(tmp_path):
     make_zoo(tmp_path)
 

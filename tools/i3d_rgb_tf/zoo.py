@@ -98,27 +98,20 @@ def changing(zoo: Zoo) -> Iterator[None]:
     ZooError
         Another process holds it, or the body cannot write the zoo; says what else can be done.
     """
-    from filelock import FileLock, Timeout
-
-    try:
-        with FileLock(_lock_path(zoo), timeout=_LOCK_TIMEOUT_SECONDS):
+    with _locked(zoo):
+        try:
             zoo.records.mkdir(parents=True, exist_ok=True)
             yield
-    except Timeout as error:
-        raise ZooError(
-            f"another process has been changing {zoo.entry} for {_LOCK_TIMEOUT_SECONDS} s; "
-            "wait for it to end, then try again"
-        ) from error
-    except OSError as error:
-        hint = ""
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            hint = (
-                "; without changing it, run its tools on our entry with: "
-                "i3d-rgb-tf omz downloader --name i3d-rgb-tf"
-            )
-        raise ZooError(
-            f"cannot change {zoo.model_root}: {error.strerror or error}{hint}"
-        ) from error
+        except OSError as error:
+            hint = ""
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                hint = (
+                    "; without changing it, run its tools on our entry with: "
+                    "i3d-rgb-tf omz downloader --name i3d-rgb-tf"
+                )
+            raise ZooError(
+                f"cannot change {zoo.model_root}: {error.strerror or error}{hint}"
+            ) from error
 
 
 def has_our_layout(path: Path) -> bool:
@@ -151,6 +144,30 @@ def _package_folder(package: str) -> Path:
         found = None
     locations = found.submodule_search_locations if found else None
     return Path(locations[0]) if locations else Path("missing")
+
+
+@contextmanager
+def _locked(zoo: Zoo) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    path = _lock_path(zoo)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=_LOCK_TIMEOUT_SECONDS)
+    except Timeout as error:
+        raise ZooError(
+            f"another process has been changing {zoo.entry} for {_LOCK_TIMEOUT_SECONDS} s; "
+            "wait for it to end, then try again"
+        ) from error
+    except OSError as error:
+        raise ZooError(
+            f"cannot lock {path}: {error.strerror or error}; another user's register may have "
+            "left it; remove it, or set TMPDIR to a folder of your own"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _lock_path(zoo: Zoo) -> Path:
