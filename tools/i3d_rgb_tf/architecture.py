@@ -19,6 +19,7 @@ __all__ = [
     "CHECKPOINT_SCOPE",
     "LOGITS",
     "NUM_COLOURS",
+    "OUTPUT_NAME",
     "STAGES",
     "Branch",
     "Conv",
@@ -34,6 +35,7 @@ Size = tuple[int, int, int]
 CHECKPOINT_SCOPE = "RGB/inception_i3d"
 BATCH_NORM_EPSILON = 1e-3
 NUM_COLOURS = 3
+OUTPUT_NAME = "Softmax"
 AVERAGE_POOL: Size = (2, 7, 7)
 
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from i3d_rgb_tf.architecture import OUTPUT_NAME
 from i3d_rgb_tf.errors import ModelError, StorageError, last_line
 from i3d_rgb_tf.graph import identify_frozen_graph, require_published
 from i3d_rgb_tf.hashes import file_digest
-from i3d_rgb_tf.ir import OUTPUT_NAME, Provenance, write_provenance
+from i3d_rgb_tf.ir import Provenance, write_provenance
 from i3d_rgb_tf.spec import ModelSpec, load_spec
 from i3d_rgb_tf.storage import replaced_folder
 

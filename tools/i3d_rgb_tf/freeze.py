@@ -17,6 +17,7 @@ from i3d_rgb_tf.architecture import (
     BATCH_NORM_EPSILON,
     CHECKPOINT_SCOPE,
     LOGITS,
+    OUTPUT_NAME,
     STAGES,
     Conv,
     MaxPool,
@@ -27,15 +28,12 @@ from i3d_rgb_tf.storage import replaced_file, replaced_folder
 from i3d_rgb_tf.tensors import Tensors, check_shapes
 
 __all__ = [
-    "OUTPUT_NAME",
     "freeze_checkpoint",
     "freeze_tensors",
     "read_checkpoint",
     "require_tensorflow",
     "write_checkpoint",
 ]
-
-OUTPUT_NAME = "Softmax"
 
 
 def freeze_checkpoint(prefix: Path, output: Path) -> Tensors:

@@ -10,14 +10,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from i3d_rgb_tf.architecture import CHECKPOINT_SCOPE, STAGES, MaxPool, Mixed, convolutions
+from i3d_rgb_tf.architecture import (
+    CHECKPOINT_SCOPE,
+    OUTPUT_NAME,
+    STAGES,
+    MaxPool,
+    Mixed,
+    convolutions,
+)
 from i3d_rgb_tf.errors import ModelError, StorageError, WeightsError
 from i3d_rgb_tf.spec import ModelSpec, load_spec
 from i3d_rgb_tf.tensors import UNKNOWN_WEIGHTS, Tensors, check_shapes, identify
 
 __all__ = ["identify_frozen_graph", "read_frozen_graph", "require_published"]
 
-_OUTPUT_NAME = "Softmax"
 _FLOAT32 = 1
 
 _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
@@ -126,8 +132,8 @@ def _check_structure(nodes: list[Any], path: Path, spec: ModelSpec) -> None:
         raise ModelError(
             f"{path} takes {spec.input_name} of shape {shape}, expected {spec.source_shape}"
         )
-    if _OUTPUT_NAME not in by_name:
-        raise ModelError(f"{path} is not the I3D RGB model: it has no output {_OUTPUT_NAME}")
+    if OUTPUT_NAME not in by_name:
+        raise ModelError(f"{path} is not the I3D RGB model: it has no output {OUTPUT_NAME}")
     found_layers = Counter(node.op for node in nodes)
     for op, expected in _layer_counts().items():
         if found_layers[op] != expected:

@@ -11,9 +11,7 @@ from i3d_rgb_tf.labels import NUM_LABELS, load_labels
 from i3d_rgb_tf.spec import load_spec
 from i3d_rgb_tf.tensors import UNKNOWN_WEIGHTS
 
-__all__ = ["OUTPUT_NAME", "Provenance", "read_ir", "read_provenance", "write_provenance"]
-
-OUTPUT_NAME = "Softmax"
+__all__ = ["Provenance", "read_ir", "read_provenance", "write_provenance"]
 
 _SECTION = "i3d_rgb_tf"
 _MODEL_SECTION = "model_info"
