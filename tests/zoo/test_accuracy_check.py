@@ -190,8 +190,15 @@ def test_a_wrong_layout_would_be_caught(
 def test_the_quantizer_makes_an_int8_model_that_classifies(
     accuracy_check, registered, scored, converted, wheel, spec, tmp_path
 ):
-    data, _, _ = scored
-    command = ["--name", "i3d-rgb-tf", "--precisions", "FP16-INT8", "--dataset_dir", data]
+    data, labels, _ = scored
+    # Three videos are enough to calibrate on here; all of them take minutes.
+    chosen = dict(sorted(labels.items(), key=lambda item: item[0] != "bigbuckbunny_0")[:3])
+    few = tmp_path / "few"
+    for video, label in chosen.items():
+        frames = Path("kinetics", "frames_val", label, video)
+        shutil.copytree(data / frames, few / frames)
+    write_annotation(few, chosen)
+    command = ["--name", "i3d-rgb-tf", "--precisions", "FP16-INT8", "--dataset_dir", few]
     command += ["--model_dir", converted, "--output_dir", tmp_path]
 
     accuracy_check.run("omz_quantizer", *command, cwd=tmp_path)

@@ -74,9 +74,9 @@ def test_the_stock_model_optimizer_next_to_openvino_2026_does_not_run(tools, pub
 
 def test_our_commands_and_the_zoos_take_over_from_each_other(tools, published, tmp_path):
     tools.run("omz_downloader", *NAME, cwd=tmp_path)
-    tools.run("i3d-rgb-tf", "convert", cwd=tmp_path)
+    tools.run("i3d-rgb-tf", "convert", "--precisions", "FP32", cwd=tmp_path)
 
-    assert_golden(tmp_path)
+    assert_golden(tmp_path, "FP32")
 
 
 def test_info_dumper_shows_our_entry(tools, registered):
