@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 
 import nox
@@ -70,3 +71,5 @@ def _test_zoo(session: nox.Session, release: str, *options: str) -> None:
     environment = {"ZOO_ENVIRONMENT": session.virtualenv.location, "ZOO_RELEASE": release}
     command = [sys.executable, "-m", "pytest", "--quiet", "tests/zoo", *options, *session.posargs]
     session.run(*command, env=environment, external=True)
+    # It has done its work and takes 2 GB; that of a failed run stays to be looked into.
+    shutil.rmtree(session.virtualenv.location)
