@@ -4,7 +4,9 @@
 
 Each change is checked to leave the answer as it is, and timed in turns with the graph as it was:
 
-- merged: `merge.py`, one convolution for those of a Mixed block that read the same input.
+- merged: one convolution for those of a Mixed block that read the same input.
+- separated: each maximum over a window in three steps, one axis at a time.
+- folded t, h, w: the first convolution with neighbours in time, height or width as channels.
 - batch of 2: two clips in one call, the time per clip.
 - streams: as many clips at once as the device wants, the time per clip.
 """
@@ -20,8 +22,8 @@ from typing import Any
 
 import numpy as np
 from machine import machine_line
-from merge import merge_convolutions
 from numpy.typing import NDArray
+from rewrites import fold_first_convolution, merge_convolutions, separate_pools
 
 from i3d_rgb_tf.ir import read_ir
 from i3d_rgb_tf.spec import PRECISIONS, load_spec
@@ -43,12 +45,12 @@ def main() -> None:
     def once() -> Any:
         return base(clip)[0]
 
-    for name, make in (("merged", _merged), ("batch of 2", _batched), ("streams", _streamed)):
+    for name, make in _CHANGES.items():
         run, num_clips = make(read_ir(path), clip)
         difference = float(np.abs(run() - expected).max())
         ratios = sorted(_seconds(once) * num_clips / _seconds(run) for _ in range(options.rounds))
         print(
-            f"{options.precision} {name:12} {statistics.median(ratios):.3f} times as fast "
+            f"{options.precision} {name:14} {statistics.median(ratios):.3f} times as fast "
             f"({ratios[0]:.2f}..{ratios[-1]:.2f}), answers differ by {difference:.1e}",
             flush=True,
         )
@@ -57,10 +59,13 @@ def main() -> None:
 _Run = tuple[Callable[[], Any], int]
 
 
-def _merged(model: Any, clip: NDArray[np.float32]) -> _Run:
-    merge_convolutions(model)
-    compiled = _compile(model)
-    return lambda: compiled(clip)[0], 1
+def _rewritten(rewrite: Callable[[Any], int]) -> Callable[[Any, NDArray[np.float32]], _Run]:
+    def make(model: Any, clip: NDArray[np.float32]) -> _Run:
+        rewrite(model)
+        compiled = _compile(model)
+        return lambda: compiled(clip)[0], 1
+
+    return make
 
 
 def _batched(model: Any, clip: NDArray[np.float32]) -> _Run:
@@ -83,6 +88,17 @@ def _streamed(model: Any, clip: NDArray[np.float32]) -> _Run:
         return requests[0].get_output_tensor(0).data
 
     return run, num_requests
+
+
+_CHANGES = {
+    "merged": _rewritten(merge_convolutions),
+    "separated": _rewritten(separate_pools),
+    "folded w": _rewritten(lambda model: fold_first_convolution(model, (1, 1, 2))),
+    "folded h, w": _rewritten(lambda model: fold_first_convolution(model, (1, 2, 2))),
+    "folded t, h, w": _rewritten(lambda model: fold_first_convolution(model, (2, 2, 2))),
+    "batch of 2": _batched,
+    "streams": _streamed,
+}
 
 
 def _compile(model: Any, hint: str = "LATENCY") -> Any:
