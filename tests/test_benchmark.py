@@ -1,6 +1,7 @@
 import json
 import os
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -9,13 +10,17 @@ from i3d_rgb_tf.benchmark import Measurement, benchmark, recommend
 from i3d_rgb_tf.cli import main
 from i3d_rgb_tf.compare import Agreement
 from i3d_rgb_tf.errors import DeviceError, ModelError, VideoError
+from i3d_rgb_tf.proof import Proof
 from videos import gray, write_video
 
-KEPT = Agreement(num_clips=12, top1_agreement=1.0, mean_kl=0.01, worst_difference=0.1)
-LOST = Agreement(num_clips=12, top1_agreement=0.9, mean_kl=0.2, worst_difference=0.9)
+NEAR = Agreement(num_clips=12, top1_agreement=1.0, mean_kl=0.01, worst_difference=0.1)
+FAR = Agreement(num_clips=12, top1_agreement=0.9, mean_kl=0.2, worst_difference=0.9)
+KEPT = Proof(num_videos=4, num_calibration_clips=24, agreement=NEAR, speed_ratio=3.0)
+LOST = replace(KEPT, agreement=FAR)
+DOUBTED = replace(KEPT, warning="the calibration videos do not look like actions")
 
 
-def measured(precision, latency_seconds, agreement=None):
+def measured(precision, latency_seconds, proof=None):
     return Measurement(
         precision=precision,
         model=f"{precision}/i3d-rgb-tf.xml",
@@ -27,7 +32,7 @@ def measured(precision, latency_seconds, agreement=None):
         clips_per_second=1 / latency_seconds,
         peak_megabytes=500.0,
         video=None,
-        agreement=agreement,
+        proof=proof,
     )
 
 
@@ -40,6 +45,11 @@ def measured(precision, latency_seconds, agreement=None):
         ([measured("FP16", 1.0), measured("FP16-INT8", 0.3, KEPT)], "FP16-INT8", "the fastest"),
         ([measured("FP16", 1.0), measured("FP16-INT8", 0.99, KEPT)], "FP16", "the fastest"),
         ([measured("FP16", 1.0), measured("FP16-INT8", 0.3, LOST)], "FP16", "has no proof in it"),
+        (
+            [measured("FP16", 1.0), measured("FP16-INT8", 0.3, DOUBTED)],
+            "FP16",
+            "has no proof in it",
+        ),
         ([measured("FP16", 1.0), measured("FP16-INT8", 0.3)], "FP16", "i3d-rgb-tf quantize"),
         ([measured("FP16-INT8", 0.3)], "FP16-INT8", "its answers are not proven"),
     ],

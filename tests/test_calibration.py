@@ -1,3 +1,4 @@
+import json
 import logging
 
 import numpy as np
@@ -55,6 +56,21 @@ def test_a_bad_video_is_passed_over(folder, tmp_path, caplog):
 
     assert clips.num_videos == 1
     assert "passing over a calibration video: cannot read" in caplog.text
+
+
+def test_a_manifest_of_prepare_names_videos(folder, tmp_path):
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(json.dumps([{"name": "b", "path": str(folder / "b.mp4"), "label": "yoga"}]))
+
+    assert find_calibration_videos([manifest]) == [folder / "b.mp4"]
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '[{"label": "yoga"}]', "3"])
+def test_another_json_is_refused(tmp_path, text):
+    (tmp_path / "other.json").write_text(text)
+
+    with pytest.raises(StorageError, match=r"other\.json: .*expected .* the manifest\.json of"):
+        find_calibration_videos([tmp_path / "other.json"])
 
 
 def test_files_folders_and_lists_name_videos_once(folder, tmp_path):

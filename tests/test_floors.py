@@ -31,7 +31,7 @@ FLOORS = (
         "runtime",
         "zoo",
     ),
-    ("convert", "debias", "weights", "classify", "register", "overlay"),
+    ("convert", "debias", "proof", "weights", "classify", "register", "overlay"),
     ("evaluate", "mo", "prepare", "quantize", "verify"),
     ("benchmark",),
     ("__init__",),

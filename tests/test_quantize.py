@@ -15,7 +15,8 @@ from i3d_rgb_tf.debias import correct_biases
 from i3d_rgb_tf.errors import DependencyError, ModelError, QuantizationError
 from i3d_rgb_tf.ir import read_ir, read_provenance
 from i3d_rgb_tf.labels import load_labels
-from i3d_rgb_tf.quantize import Quantization, quantize, read_agreement
+from i3d_rgb_tf.proof import Proof, read_proof
+from i3d_rgb_tf.quantize import Quantization, quantize
 from i3d_rgb_tf.verify import predict_pixels, waves_clip, waves_probabilities
 from videos import gray, write_video
 
@@ -69,7 +70,7 @@ def test_int8_keeps_the_answers_and_says_what_it_is(tree, spec, waves_video, cap
     assert len(labels) == len(load_labels())
     figures = ["i3d_rgb_tf", "quantization", "mean_kl"]
     assert float(model.get_rt_info(figures).astype(str)) == result["agreement"]["mean_kl"]
-    assert asdict(read_agreement(model)) == result["agreement"]
+    assert asdict(read_proof(model)) == {name: result[name] for name in result if name != "path"}
     assert {"Placeholder", "Placeholder:0"} <= model.input(0).names
     assert {"Softmax", "Softmax:0"} <= model.output(0).names
     found, expected = predict_pixels(model, waves_clip()), waves_probabilities()
@@ -104,7 +105,7 @@ def test_other_answers_are_written_when_accepted(tree, spec, waves_video, spoile
     result = quantize(tree, [waves_video], accept=True, output=tmp_path / "other")
 
     assert result.path == spec.ir_path(tmp_path / "other", "FP16-INT8")
-    assert result.agreement.top1_agreement == 0
+    assert result.proof.agreement.top1_agreement == 0
     assert read_provenance(read_ir(result.path)).weights == "rgb_scratch"
 
 
@@ -114,7 +115,9 @@ def test_videos_without_action_are_warned_of(tree, spoiled, tmp_path, caplog):
     with caplog.at_level(logging.WARNING, logger="i3d_rgb_tf"):
         result = quantize(tree, [video], accept=True)
 
-    assert len(result.warnings) == 1
+    assert result.proof.warning in caplog.text
+    assert read_proof(read_ir(result.path)) == result.proof
+    assert not result.proof.holds
     assert "do not look like actions the network knows: it is sure of 0%" in caplog.text
     assert "add videos of Kinetics-400 actions" in caplog.text
 
@@ -197,7 +200,7 @@ def test_convert_makes_int8_from_an_fp32_it_makes(
 
     def record(directory, videos, *, accept):
         calls.append((directory, [video.name for video in videos], accept))
-        return Quantization(path, 1, 2, GOOD, 3.0)
+        return Quantization(path, Proof(1, 2, GOOD, 3.0))
 
     monkeypatch.setattr(quantize_module, "quantize", record)
     options = ["--precisions", "FP16-INT8", "--calibration", "a.mp4", "b", "--accept"]

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from i3d_rgb_tf.classify import find_model, load_model
-from i3d_rgb_tf.compare import Agreement
 from i3d_rgb_tf.errors import DeviceError
 from i3d_rgb_tf.ir import read_ir
-from i3d_rgb_tf.quantize import read_agreement
+from i3d_rgb_tf.proof import Proof, read_proof
 from i3d_rgb_tf.runtime import InferencePrecision, compile_for_clips
 from i3d_rgb_tf.spec import PRECISIONS, Precision, load_spec
 from i3d_rgb_tf.verify import waves_clip
@@ -68,7 +67,7 @@ class Measurement:
     """Resident memory at its peak, one clip at a time; None where the system does not tell."""
     video: VideoMeasurement | None
     """End to end, if a video was given."""
-    agreement: Agreement | None
+    proof: Proof | None
     """Of INT8 with FP32, as `i3d_rgb_tf.quantize` recorded it."""
 
 
@@ -158,7 +157,7 @@ def recommend(measurements: tuple[Measurement, ...]) -> tuple[Precision, str]:
 
 
 def _is_proven(measurement: Measurement) -> bool:
-    return measurement.agreement is not None and measurement.agreement.is_kept
+    return measurement.proof is not None and measurement.proof.holds
 
 
 def _measure(
@@ -193,7 +192,7 @@ def _measure(
         video=VideoMeasurement(video_seconds, num_clips, video_seconds / (num_clips * latency))
         if num_clips
         else None,
-        agreement=read_agreement(read_ir(path)),
+        proof=read_proof(read_ir(path)),
     )
 
 

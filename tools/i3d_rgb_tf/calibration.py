@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ __all__ = [
 NUM_CLIPS = 36
 """Clips that are taken unless told otherwise, a third of them set aside; 12 MB each in memory."""
 
-_MANIFEST_SUFFIX = ".txt"
+_MANIFEST_SUFFIXES = (".txt", ".json")
 _SPARE = 1.5
 """Times its fair share of clips is held of each video, as others may be too short for theirs."""
 
@@ -55,8 +56,9 @@ def find_calibration_videos(paths: Iterable[Path]) -> list[Path]:
     Parameters
     ----------
     paths
-        Video files, folders of them, or .txt files with a path on each line, relative to the
-        file's folder; empty lines and those that begin with ``#`` are passed over.
+        Video files, folders of them, the manifest.json that `i3d_rgb_tf.prepare` writes, or .txt
+        files with a path on each line, relative to the file's folder; empty lines and those that
+        begin with ``#`` are passed over.
 
     Raises
     ------
@@ -67,7 +69,7 @@ def find_calibration_videos(paths: Iterable[Path]) -> list[Path]:
     """
     named: list[Path] = []
     for path in paths:
-        named += _read_manifest(path) if path.suffix.lower() == _MANIFEST_SUFFIX else [path]
+        named += _read_manifest(path) if path.suffix.lower() in _MANIFEST_SUFFIXES else [path]
     return list(dict.fromkeys(find_videos(named)))
 
 
@@ -122,12 +124,16 @@ def spread(items: Sequence[_Item], count: int) -> list[_Item]:
 
 def _read_manifest(path: Path) -> list[Path]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix.lower() == ".json":
+            names = [row["path"] for row in json.loads(text)]
+        else:
+            names = [line.strip() for line in text.splitlines()]
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise StorageError(
-            f"cannot read the list of videos {path}: {error}; expected one path on each line"
+            f"cannot read the list of videos {path}: {error!r}; expected one path on each line of "
+            "a .txt file, or the manifest.json of i3d-rgb-tf prepare"
         ) from error
-    names = [line.strip() for line in lines]
     return [path.parent / name for name in names if name and not name.startswith("#")]
 
 

@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from i3d_rgb_tf.convert import save_ir
 from i3d_rgb_tf.debias import correct_biases
 from i3d_rgb_tf.errors import DependencyError, QuantizationError, last_line
 from i3d_rgb_tf.ir import read_ir, read_provenance, write_provenance
+from i3d_rgb_tf.proof import Proof, write_proof
 from i3d_rgb_tf.runtime import compile_for_clips
 from i3d_rgb_tf.spec import load_spec
 
@@ -28,14 +29,12 @@ __all__ = [
     "Quantization",
     "quantize",
     "quantize_model",
-    "read_agreement",
 ]
 
 _CONFIDENT = 0.5
 _CONFIDENT_SHARE = 0.25
 """Of videos that show actions at least this share of the clips is named with confidence."""
 _SPEED_ROUNDS = 3
-_SECTION = "i3d_rgb_tf"
 _logger = logging.getLogger(__name__)
 
 _Clip = NDArray[np.uint8]
@@ -48,28 +47,20 @@ class Quantization:
 
     path: Path
     """The .xml file."""
-    num_videos: int
-    """Calibration videos."""
-    num_calibration_clips: int
-    """Clips it was calibrated with."""
-    agreement: Agreement
-    """With the FP32 model, on clips that were set aside."""
-    speed_ratio: float
-    """How many times faster than the FP32 model in float32 a clip is inferred on this machine."""
-    warnings: tuple[str, ...] = field(default=())
-    """What to know before trusting the model, a sentence each."""
+    proof: Proof
+    """What was measured of it; it is in the model too."""
 
     def summary(self) -> str:
         """Return the figures and the path for people, one to a line."""
-        agreement = self.agreement
+        proof, agreement = self.proof, self.proof.agreement
         return "\n".join(
             [
-                f"calibrated with {self.num_calibration_clips} clips of {self.num_videos} videos",
+                f"calibrated with {proof.num_calibration_clips} clips of {proof.num_videos} videos",
                 f"compared with FP32 on {agreement.num_clips} clips set aside:",
                 f"  top-1 agreement       {agreement.top1_agreement:.1%}",
                 f"  mean KL divergence    {agreement.mean_kl:.4f}",
                 f"  worst probability by  {agreement.worst_difference:.3f}",
-                f"  speed, times FP32     {self.speed_ratio:.2f}",
+                f"  speed, times FP32     {proof.speed_ratio:.2f}",
                 str(self.path),
             ]
         )
@@ -101,8 +92,7 @@ def quantize(
     Returns
     -------
     Quantization
-        ``public/i3d-rgb-tf/FP16-INT8/i3d-rgb-tf.xml``; the figures are in its runtime information
-        too.
+        ``public/i3d-rgb-tf/FP16-INT8/i3d-rgb-tf.xml`` with its proof.
 
     Raises
     ------
@@ -120,8 +110,8 @@ def quantize(
     clips = sample_clips(find_calibration_videos(calibration), num_clips=num_clips)
     float_model = compile_for_clips(read_ir(source), inference_precision="f32", cache=False)
     expected = _predict(float_model, clips.set_aside)
-    warnings = _warnings(expected)
-    for warning in warnings:
+    warning = _warning(expected)
+    if warning:
         _logger.warning("%s", warning)
 
     model = quantize_model(read_ir(source), clips.calibration)
@@ -130,19 +120,19 @@ def quantize(
     agreement = compare(expected, _predict(integer_model, clips.set_aside))
     if not accept:
         _check(agreement)
-    result = Quantization(
-        path=spec.ir_path(output or directory, "FP16-INT8"),
+    proof = Proof(
         num_videos=clips.num_videos,
         num_calibration_clips=len(clips.calibration),
         agreement=agreement,
-        speed_ratio=_speed_ratio(float_model, integer_model, clips.set_aside[0]),
-        warnings=warnings,
+        speed_ratio=round(_speed_ratio(float_model, integer_model, clips.set_aside[0]), 3),
+        warning=warning,
     )
     model.set_friendly_name(spec.name)
     write_provenance(model, provenance)
-    _write_figures(model, result)
-    save_ir(model, result.path, compress_to_fp16=True)
-    return result
+    write_proof(model, proof)
+    path = spec.ir_path(output or directory, "FP16-INT8")
+    save_ir(model, path, compress_to_fp16=True)
+    return Quantization(path, proof)
 
 
 def quantize_model(model: Any, clips: Sequence[_Clip]) -> Any:
@@ -184,36 +174,19 @@ def quantize_model(model: Any, clips: Sequence[_Clip]) -> Any:
             ) from error
 
 
-def read_agreement(model: Any) -> Agreement | None:
-    """Return what `quantize` measured of an ``openvino.Model`` and recorded in it, if it did."""
-
-    def value(name: str) -> str:
-        return str(model.get_rt_info([_SECTION, "quantization", name]).astype(str))
-
-    if not model.has_rt_info([_SECTION, "quantization", "num_clips"]):
-        return None
-    return Agreement(
-        num_clips=int(value("num_clips")),
-        top1_agreement=float(value("top1_agreement")),
-        mean_kl=float(value("mean_kl")),
-        worst_difference=float(value("worst_difference")),
-    )
-
-
 def _predict(compiled: Any, clips: Sequence[_Clip]) -> _Probabilities:
     return np.concatenate([compiled(clip[np.newaxis])[0] for clip in clips])
 
 
-def _warnings(expected: _Probabilities) -> tuple[str, ...]:
+def _warning(expected: _Probabilities) -> str:
     confident = float((expected.max(axis=1) >= _CONFIDENT).mean())
     if confident >= _CONFIDENT_SHARE:
-        return ()
-    warning = (
+        return ""
+    return (
         "the calibration videos do not look like actions the network knows: it is sure of "
         f"{confident:.0%} of the clips, expected {_CONFIDENT_SHARE:.0%}; ranges that are taken "
         "from them may cut off what real actions excite, so add videos of Kinetics-400 actions"
     )
-    return (warning,)
 
 
 def _check(agreement: Agreement) -> None:
@@ -236,17 +209,6 @@ def _speed_ratio(slow: Any, fast: Any, clip: _Clip) -> float:
             compiled(clip[np.newaxis])
             every.append(time.perf_counter() - start)
     return float(np.median(seconds[0]) / np.median(seconds[1]))
-
-
-def _write_figures(model: Any, result: Quantization) -> None:
-    figures = {
-        "num_videos": result.num_videos,
-        "num_calibration_clips": result.num_calibration_clips,
-        **asdict(result.agreement),
-        "speed_ratio": round(result.speed_ratio, 3),
-    }
-    for name, value in figures.items():
-        model.set_rt_info(str(value), [_SECTION, "quantization", name])
 
 
 def _require_nncf() -> None:

@@ -66,8 +66,8 @@ def add_calibration(parser: argparse.ArgumentParser, *, required: bool) -> None:
         type=Path,
         required=required,
         metavar="VIDEO",
-        help="videos that show actions, folders of them, or .txt files that list them; ten or more "
-        "different ones serve best",
+        help="videos that show actions, folders of them, .txt files that list them, or the "
+        "manifest.json of prepare; ten or more different ones serve best",
     )
     parser.add_argument(
         "--accept",

@@ -74,7 +74,7 @@ def _text(result: Benchmark) -> str:
 
 
 def _row(measurement: Measurement) -> tuple[str, ...]:
-    video, agreement = measurement.video, measurement.agreement
+    video, proof = measurement.video, measurement.proof
     spread = f"{measurement.fastest_seconds:.3f}..{measurement.slowest_seconds:.3f}"
     return (
         measurement.precision,
@@ -83,7 +83,7 @@ def _row(measurement: Measurement) -> tuple[str, ...]:
         f"{measurement.clips_per_second:.2f}",
         f"{measurement.peak_megabytes:.0f} MB" if measurement.peak_megabytes else "-",
         f"{video.seconds:.2f} s, {video.times_inference:.2f} x inference" if video else "-",
-        f"{agreement.mean_kl:.4f}" if agreement else "-",
+        f"{proof.agreement.mean_kl:.4f}" if proof else "-",
     )
 
 

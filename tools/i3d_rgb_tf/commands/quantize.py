@@ -60,4 +60,4 @@ def run(arguments: argparse.Namespace) -> int:
 def _document(result: Quantization) -> dict[str, Any]:
     from dataclasses import asdict
 
-    return {**asdict(result), "path": str(result.path)}
+    return {"path": str(result.path), **asdict(result.proof)}
