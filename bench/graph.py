@@ -46,7 +46,11 @@ def main() -> None:
         return base(clip)[0]
 
     for name, make in _CHANGES.items():
-        run, num_clips = make(read_ir(path), clip)
+        changed = make(read_ir(path), clip)
+        if not changed:
+            print(f"{options.precision} {name:14} cannot be done to this model")
+            continue
+        run, num_clips = changed
         difference = float(np.abs(run() - expected).max())
         ratios = sorted(_seconds(once) * num_clips / _seconds(run) for _ in range(options.rounds))
         print(
@@ -59,9 +63,10 @@ def main() -> None:
 _Run = tuple[Callable[[], Any], int]
 
 
-def _rewritten(rewrite: Callable[[Any], int]) -> Callable[[Any, NDArray[np.float32]], _Run]:
-    def make(model: Any, clip: NDArray[np.float32]) -> _Run:
-        rewrite(model)
+def _rewritten(rewrite: Callable[[Any], int]) -> Callable[[Any, NDArray[np.float32]], _Run | None]:
+    def make(model: Any, clip: NDArray[np.float32]) -> _Run | None:
+        if not rewrite(model):
+            return None
         compiled = _compile(model)
         return lambda: compiled(clip)[0], 1
 
@@ -90,7 +95,7 @@ def _streamed(model: Any, clip: NDArray[np.float32]) -> _Run:
     return run, num_requests
 
 
-_CHANGES = {
+_CHANGES: dict[str, Callable[[Any, NDArray[np.float32]], _Run | None]] = {
     "merged": _rewritten(merge_convolutions),
     "separated": _rewritten(separate_pools),
     "folded w": _rewritten(lambda model: fold_first_convolution(model, (1, 1, 2))),

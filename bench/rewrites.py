@@ -34,11 +34,10 @@ def merge_convolutions(model: Any) -> int:
     int
         How many groups were merged.
     """
-    nodes = model.get_ordered_ops()
-    if any(node.get_type_name() == "FakeQuantize" for node in nodes):
+    if _is_quantized(model):
         return 0
     by_source: dict[tuple[str, int], list[tuple[Any, Any, Any]]] = {}
-    for node in nodes:
+    for node in model.get_ordered_ops():
         chain = _chain(node)
         if chain:
             source = node.input_value(0)
@@ -71,10 +70,11 @@ def fold_first_convolution(model: Any, folds: tuple[int, int, int]) -> int:
     """
     from openvino import opset8 as opset
 
-    nodes = model.get_ordered_ops()
-    if any(node.get_type_name() == "FakeQuantize" for node in nodes):
+    if _is_quantized(model):
         return 0
-    convolution = next(node for node in nodes if node.get_type_name() == "Convolution")
+    convolution = next(
+        node for node in model.get_ordered_ops() if node.get_type_name() == "Convolution"
+    )
     attributes = convolution.get_attributes()
     source = convolution.input_value(0)
     kernel = _value(convolution.input_value(1))
@@ -144,6 +144,10 @@ def separate_pools(model: Any) -> int:
         pool.output(0).replace(result)
     model.validate_nodes_and_infer_types()
     return len(pools)
+
+
+def _is_quantized(model: Any) -> bool:
+    return any(node.get_type_name() == "FakeQuantize" for node in model.get_ops())
 
 
 def _space_to_channels(
