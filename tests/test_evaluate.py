@@ -105,11 +105,11 @@ def test_the_command_shows_counts_and_what_failed(
 
     assert main([*command, "--protocol", "clip"]) == 1
     said = capsys.readouterr().out
-    assert "1 videos, 1 failed" in said
+    assert "1 videos, 1 missing, 0 failed" in said
     assert "clip top1" in said
-    assert "failed: b: there is no video" in said
+    assert f"missing: b: {prepared / 'gone.mp4'}" in said
     assert main([*command, "--protocol", "clip", "--format", "json"]) == 1
-    assert list(json.loads(capsys.readouterr().out)[0]["failed"]) == ["b"]
+    assert list(json.loads(capsys.readouterr().out)[0]["missing"]) == ["b"]
     assert main([*command, "--protocol", "zoo"]) == 1
     assert "prepare --frames" in capsys.readouterr().err
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from i3d_rgb_tf.errors import DatasetError, DeviceError, StorageError, VideoError, last_line
-from i3d_rgb_tf.ir import read_ir, read_provenance
+from i3d_rgb_tf.answers import Network, load_network
+from i3d_rgb_tf.errors import StorageError
+from i3d_rgb_tf.journal import Row, append_row, holds_only, read_rows, write_rows
 from i3d_rgb_tf.labels import load_labels
-from i3d_rgb_tf.protocols import PROTOCOLS, middle_clip, zoo_clips
+from i3d_rgb_tf.listed import ListedVideo, list_videos
+from i3d_rgb_tf.protocols import PROTOCOLS
+from i3d_rgb_tf.runtime import InferencePrecision
 from i3d_rgb_tf.storage import replaced_file, storage_errors
 
 __all__ = ["Accuracy", "Evaluation", "evaluate", "interval"]
@@ -46,7 +49,7 @@ class Evaluation:
     """What one IR achieves under one protocol."""
 
     protocol: str
-    """``zoo``, ``zoo-400`` or ``clip``."""
+    """``zoo``, ``zoo-400``, ``clip`` or ``paper``."""
     description: str
     """The protocol in words."""
     published: str
@@ -63,8 +66,10 @@ class Evaluation:
     """What the device calculated in."""
     num_videos: int
     """Videos that count."""
+    missing: dict[str, str]
+    """Name and path of those that are listed and not there."""
     failed: dict[str, str]
-    """Name and reason of those that do not."""
+    """Name and reason of those that are there and cannot be used."""
     clip_top1: Accuracy
     """The label has the highest probability."""
     clip_top5: Accuracy
@@ -74,7 +79,8 @@ class Evaluation:
     video_top5: Accuracy
     """And among the five highest."""
     predictions: str
-    """Path of the answers: JSON lines of name, label and the probabilities of each clip."""
+    """Path of the answers: JSON lines of name, label, source (a digest of sizes and times of what
+    was read) and the probabilities of each clip."""
 
 
 def evaluate(
@@ -84,7 +90,7 @@ def evaluate(
     *,
     protocol: str = "zoo",
     device: str = "CPU",
-    inference_precision: str = "f32",
+    inference_precision: InferencePrecision = "f32",
     on_progress: Callable[[int, int], object] | None = None,
 ) -> Evaluation:
     """Run a protocol; continue where an interrupted run of the same model and protocol stopped.
@@ -107,27 +113,21 @@ def evaluate(
     Raises
     ------
     DatasetError
-        Nothing is prepared, or a needed part of it is missing.
+        Nothing is prepared, or a needed part of it is missing or damaged.
+    ModelError
+        There is no IR, or it is not this model's.
+    DeviceError
+        There is no such device, or it cannot run the model in the precision.
     StorageError
-        The output cannot be written, or another run writes the same answers.
+        The output cannot be written or is full, or another run writes the same answers.
     """
-    from filelock import FileLock, Timeout
-
-    videos = _videos(prepared, protocol)
+    videos, missing = list_videos(prepared, protocol)
+    network = load_network(model, protocol, device=device, inference_precision=inference_precision)
     digest = _digest(model)
-    key = f"{digest} {device} {inference_precision} {prepared.resolve()}"
-    stem = f"{protocol}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
-    with storage_errors(output):
-        output.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(output / f".{stem}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise StorageError(f"another run is writing {output / stem}.jsonl; wait for it") from error
-    with lock, storage_errors(output):
-        compiled, weights = _compile(model, device, inference_precision)
-        journal = output / f"{stem}.jsonl"
-        rows, failed = _answers(videos, protocol, compiled, journal, on_progress or _silent)
+    stem = _stem(protocol, digest, device, inference_precision, str(prepared.resolve()))
+    journal = output / f"{stem}.jsonl"
+    with _alone(output, stem):
+        rows, failed = _answers(videos, network, journal, on_progress or _silent)
         described = PROTOCOLS[protocol]
         evaluation = Evaluation(
             protocol=protocol,
@@ -135,10 +135,11 @@ def evaluate(
             published=described.published,
             model=str(model),
             model_sha256=digest,
-            weights=weights,
+            weights=network.weights,
             device=device,
             inference_precision=inference_precision,
             num_videos=len(rows),
+            missing=missing,
             failed=failed,
             **_accuracies(rows),
             predictions=str(journal),
@@ -164,88 +165,80 @@ def interval(correct: int, count: int) -> tuple[float, float]:
     return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
 
 
-def _videos(prepared: Path, protocol: str) -> list[tuple[str, str, Path]]:
-    """Return name, label and the file or the folder of frames of each video, by name."""
-    described = PROTOCOLS[protocol]
-    name = "kinetics/kinetics_400.json" if described.reads_frames else "manifest.json"
-    path = prepared / name
-    option = " --frames" if described.reads_frames else ""
-    if not path.is_file():
-        raise DatasetError(
-            f"there is no {path}, which the protocol {protocol} needs; make it with: "
-            f"i3d-rgb-tf prepare{option} SOURCE -o {prepared}"
-        )
-    document = json.loads(path.read_text(encoding="utf-8"))
-    if described.reads_frames:
-        labels = {key: row["annotations"]["label"] for key, row in document["database"].items()}
-        tree = prepared / "kinetics" / "frames_val"
-        videos = [(key, label, tree / label / key) for key, label in labels.items()]
-    else:
-        videos = [(row["name"], row["label"], Path(row["path"])) for row in document]
-    # accuracy_check takes the first that are there, in the order of the file, and then sorts.
-    return sorted(videos[: described.most_videos])
+@contextmanager
+def _alone(output: Path, stem: str) -> Iterator[None]:
+    """Keep other runs from writing the same answers."""
+    from filelock import FileLock, Timeout
+
+    with storage_errors(output):
+        output.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(output / f".{stem}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise StorageError(
+                f"another run is writing {output / stem}.jsonl; wait for it"
+            ) from error
+    with lock:
+        yield
+
+
+def _stem(protocol: str, *what: str) -> str:
+    """Return a name for the answers: other models, devices or runtimes have their own."""
+    import openvino
+
+    key = " ".join([*what, openvino.__version__])
+    return f"{protocol}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
 
 def _answers(
-    videos: list[tuple[str, str, Path]],
-    protocol: str,
-    compiled: Any,
+    videos: list[ListedVideo],
+    network: Network,
     journal: Path,
     on_progress: Callable[[int, int], object],
-) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    done = {row["name"]: row for row in _read(journal)}
-    rows = {name: done[name] for name, label, _ in videos if _is_of(done.get(name), label)}
-    with replaced_file(journal) as part:
-        part.write_text("".join(json.dumps(row) + "\n" for row in rows.values()), encoding="utf-8")
-    clips = zoo_clips if PROTOCOLS[protocol].reads_frames else middle_clip
-    failed: dict[str, str] = {}
-    with journal.open("a", encoding="utf-8") as file:
-        for name, label, path in videos:
-            if name not in rows:
-                try:
-                    answers = [_predict(compiled, clip) for clip in clips(path)]
-                except (DatasetError, VideoError) as error:
-                    failed[name] = str(error)
-                else:
-                    rows[name] = {"name": name, "label": label, "clips": answers}
-                    file.write(json.dumps(rows[name]) + "\n")
-                    file.flush()
-            on_progress(len(rows) + len(failed), len(videos))
-    return [rows[name] for name, _, _ in videos if name in rows], failed
+) -> tuple[list[Row], dict[str, str]]:
+    """Return a row for each video, of the journal or new, and why others have none."""
+    failed = {video.name: video.reason for video in videos if video.reason}
+    usable = {video.name: video for video in videos if not video.reason}
+    rows = {row.name: row for row in read_rows(journal) if _is_of(usable.get(row.name), row)}
+    if not holds_only(journal, len(rows)):
+        write_rows(journal, _in_order(rows, usable))
+    todo = [(name, video.path) for name, video in usable.items() if name not in rows]
+    on_progress(len(rows) + len(failed), len(videos))
+    for answer in network.answer(todo):
+        if answer.clips is None:
+            failed[answer.name] = answer.reason
+        else:
+            video = usable[answer.name]
+            rows[answer.name] = Row(video.name, video.label, video.source, answer.clips)
+            append_row(journal, rows[answer.name])
+        on_progress(len(rows) + len(failed), len(videos))
+    ordered = _in_order(rows, usable)
+    if list(rows) != [row.name for row in ordered]:
+        write_rows(journal, ordered)
+    return ordered, dict(sorted(failed.items()))
+
+
+def _in_order(rows: dict[str, Row], names: Iterable[str]) -> list[Row]:
+    return [rows[name] for name in names if name in rows]
+
+
+def _is_of(video: ListedVideo | None, row: Row) -> bool:
+    return video is not None and (video.label, video.source) == (row.label, row.source)
 
 
 def _silent(*_: int) -> None:
     pass
 
 
-def _is_of(row: dict[str, Any] | None, label: str) -> bool:
-    return row is not None and row["label"] == label
-
-
-def _predict(compiled: Any, clip: Any) -> list[float]:
-    answer: list[float] = compiled(clip.transpose(0, 3, 1, 2)[np.newaxis])[0][0].tolist()
-    return answer
-
-
-def _read(journal: Path) -> Iterator[dict[str, Any]]:
-    if not journal.exists():
-        return
-    for line in journal.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            yield json.loads(line)
-        except ValueError:
-            # A killed run leaves half a line; its video is run again.
-            continue
-
-
-def _accuracies(rows: list[dict[str, Any]]) -> dict[str, Accuracy]:
+def _accuracies(rows: list[Row]) -> dict[str, Accuracy]:
     indices = {label: index for index, label in enumerate(load_labels())}
     clips: list[int] = []
     videos: list[int] = []
     for row in rows:
-        answers, index = np.array(row["clips"]), indices[row["label"]]
+        answers, index = row.clips, indices[row.label]
         clips += [int((answer > answer[index]).sum()) for answer in answers]
-        mean = answers.mean(axis=0)
+        mean = answers.mean(axis=0, dtype=np.float64)
         videos.append(int((mean > mean[index]).sum()))
     return {
         f"{kind}_top{top}": _accuracy(sum(rank < top for rank in ranks), len(ranks))
@@ -264,15 +257,3 @@ def _digest(model: Path) -> str:
         if path.is_file():
             digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def _compile(model: Path, device: str, inference_precision: str) -> tuple[Any, str]:
-    import openvino
-
-    network = read_ir(model)
-    weights = read_provenance(network).weights
-    properties = {"INFERENCE_PRECISION_HINT": inference_precision}
-    try:
-        return openvino.Core().compile_model(network, device, properties), weights
-    except RuntimeError as error:
-        raise DeviceError(f"{device} cannot run {model}: {last_line(error)}; try CPU") from error

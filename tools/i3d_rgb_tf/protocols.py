@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 from i3d_rgb_tf.clips import center_crop, loop_frames
 from i3d_rgb_tf.errors import DatasetError, DependencyError
 from i3d_rgb_tf.video import read_frames
+from i3d_rgb_tf.whole import FEWEST_FRAMES, MOST_FRAMES, cut_chunks, plan_chunks
 
-__all__ = ["PROTOCOLS", "Protocol", "clip_starts", "middle_clip", "zoo_clips"]
+__all__ = ["PROTOCOLS", "Protocol", "clip_starts", "middle_clip", "whole_video", "zoo_clips"]
 
 _NUM_FRAMES, _FRAME_SIZE, _LONG_SIDE = 79, 224, 256
 _ZOO_CLIPS = 3
@@ -29,7 +31,7 @@ class Protocol:
     reads_frames: bool
     """Whether it reads the folders of JPEG frames instead of the videos."""
     most_videos: int | None = None
-    """How many videos count, the first in order of name; None for all."""
+    """How many videos count, the first of the annotations that are there; None for all."""
     published: str = ""
     """What was published for this protocol, of rgb_imagenet, and by whom."""
 
@@ -50,6 +52,13 @@ PROTOCOLS = {
     "clip": Protocol(
         "the 79 frames in the middle at 25 per second; short side 256, centre 224",
         reads_frames=False,
+    ),
+    "paper": Protocol(
+        "the whole video in one pass at 25 frames per second; short side 256, centre 224; mean of "
+        "the logits over time, softmax",
+        reads_frames=False,
+        published="top-1 71.1 %, top-5 89.3 % of the test set (DeepMind); 72.1 % and 90.3 % of the "
+        "validation set (SlowFast, arXiv 1812.03982)",
     ),
 }
 
@@ -93,23 +102,63 @@ def zoo_clips(folder: Path) -> Iterator[NDArray[np.float32]]:
         yield np.stack([frames[path] for path in looped])
 
 
-def middle_clip(video: Path) -> Iterator[NDArray[np.float32]]:
+def middle_clip(video: Path) -> Iterator[NDArray[np.uint8]]:
     """Yield the 79 frames in the middle of a video; a shorter one is looped.
 
     Yields
     ------
     ndarray
-        (79, 224, 224, 3) float32, RGB, 0..255.
+        (79, 224, 224, 3) uint8, RGB, 0..255.
 
     Raises
     ------
     VideoError
         The video cannot be read.
     """
-    frames = [center_crop(frame, _FRAME_SIZE) for frame in read_frames(video)]
-    start = max(0, len(frames) - _NUM_FRAMES) // 2
-    clip = np.stack(frames[start : start + _NUM_FRAMES])
-    yield loop_frames(clip, _NUM_FRAMES).astype(np.float32)
+    num_frames, frames = _counted(video)
+    start = max(0, num_frames - _NUM_FRAMES) // 2
+    clip = np.stack(list(islice(frames, start, start + _NUM_FRAMES)))
+    yield loop_frames(clip, _NUM_FRAMES)
+
+
+def whole_video(video: Path) -> Iterator[tuple[NDArray[np.uint8], slice]]:
+    """Yield all frames of a video, a long one in chunks, and which logits of each count.
+
+    A video of under 9 frames, the fewest that the network takes, is looped.
+
+    Yields
+    ------
+    ndarray
+        (frames, 224, 224, 3) uint8, RGB, 0..255, at most `i3d_rgb_tf.whole.MOST_FRAMES`.
+    slice
+        Of the logits over time.
+
+    Raises
+    ------
+    VideoError
+        The video cannot be read.
+    """
+    num_frames, frames = _counted(video)
+    if num_frames < FEWEST_FRAMES:
+        frames = iter(loop_frames(np.stack(list(frames)), FEWEST_FRAMES))
+    chunks = plan_chunks(max(num_frames, FEWEST_FRAMES))
+    for chunk, part in zip(chunks, cut_chunks(frames, chunks), strict=True):
+        yield part, slice(chunk.first, chunk.last)
+
+
+def _counted(video: Path) -> tuple[int, Iterator[NDArray[np.uint8]]]:
+    """Return how many frames a video has, and them: a long one is decoded twice, not held."""
+    frames = _cropped(video)
+    held = list(islice(frames, MOST_FRAMES + 1))
+    if len(held) <= MOST_FRAMES:
+        return len(held), iter(held)
+    num_frames = len(held) + sum(1 for _ in frames)
+    return num_frames, _cropped(video)
+
+
+def _cropped(video: Path) -> Iterator[NDArray[np.uint8]]:
+    # A view would keep the whole frame in memory.
+    return (center_crop(frame, _FRAME_SIZE).copy() for frame in read_frames(video))
 
 
 def _zoo_frame(path: Path) -> NDArray[np.float32]:

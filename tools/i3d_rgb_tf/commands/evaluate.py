@@ -1,8 +1,9 @@
 """Measure the accuracy of IRs on a prepared data set, by a named protocol.
 
 zoo: what accuracy_check measures on the same frames; zoo-400: of the first 400 videos; clip: the
-middle 79 frames of each video. The first two need `prepare --frames`. Continues where it was
-stopped. Each figure comes with how it was made and what was published for it.
+middle 79 frames of each video; paper: every whole video in one pass, as DeepMind measured. The
+first two need `prepare --frames`. Continues where it was stopped; a video that has changed is run
+again. Each figure comes with how it was made and what was published for it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
   i3d-rgb-tf evaluate prepared -m public/i3d-rgb-tf/FP32/i3d-rgb-tf.xml -o results
-  i3d-rgb-tf evaluate prepared -m FP32.xml INT8.xml --protocol clip --format json -o results
+  i3d-rgb-tf evaluate prepared -m FP32.xml INT8.xml --protocol paper --format json -o results
 """
 
 
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--protocol",
-        choices=("zoo", "zoo-400", "clip"),
+        choices=("zoo", "zoo-400", "clip", "paper"),
         default="zoo",
         help="which frames count, and how they are made small (default: %(default)s)",
     )
@@ -79,14 +80,14 @@ def run(arguments: argparse.Namespace) -> int:
             print(_text(result))
     if arguments.format == "json":
         print(json.dumps([asdict(result) for result in results], indent=2))
-    return 1 if any(result.failed for result in results) else 0
+    return 1 if any(result.missing or result.failed for result in results) else 0
 
 
 def _text(result: Evaluation) -> str:
     lines = [
         f"{result.model} ({result.weights}, {result.inference_precision} on {result.device})",
         f"  protocol {result.protocol}: {result.description}",
-        f"  {result.num_videos} videos, {len(result.failed)} failed",
+        f"  {result.num_videos} videos, {len(result.missing)} missing, {len(result.failed)} failed",
     ]
     for name in ("clip_top1", "clip_top5", "video_top1", "video_top5"):
         each = getattr(result, name)
@@ -95,5 +96,6 @@ def _text(result: Evaluation) -> str:
             f"  (95 %: {each.low:.2%} to {each.high:.2%})"
         )
     lines.append(f"  published, not measured here: {result.published or 'nothing'}")
+    lines += [f"  missing: {name}: {path}" for name, path in result.missing.items()]
     lines += [f"  failed: {name}: {reason}" for name, reason in result.failed.items()]
     return "\n".join(lines)

@@ -1,0 +1,200 @@
+"""What the network answers on each video of a data set; the next is read while one is inferred."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from i3d_rgb_tf.errors import DatasetError, DeviceError, VideoError, last_line
+from i3d_rgb_tf.ir import read_ir, read_provenance
+from i3d_rgb_tf.labels import NUM_LABELS
+from i3d_rgb_tf.protocols import middle_clip, whole_video, zoo_clips
+from i3d_rgb_tf.runtime import CLIP_LAYOUT, InferencePrecision, compile_for_clips
+from i3d_rgb_tf.spec import load_spec
+from i3d_rgb_tf.whole import average_logits, give_logits
+
+__all__ = ["Answer", "Network", "infer_in_turn", "load_network"]
+
+_REQUESTS = 2
+"""One input is inferred while the next is read; more only cost memory."""
+
+_Tag = TypeVar("_Tag")
+_Inputs = Iterator[tuple[NDArray[Any], slice]]
+_Outputs = list[tuple[NDArray[np.float32], slice]]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of one video."""
+
+    name: str
+    """Of the video."""
+    clips: NDArray[np.float32] | None
+    """(clips, 400) probabilities; None when the video could not be read."""
+    reason: str = ""
+    """Why not."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that is compiled for what a protocol gives it."""
+
+    compiled: Any
+    """``openvino.CompiledModel``."""
+    weights: str
+    """``rgb_imagenet``, ``rgb_scratch`` or ``unknown``."""
+    read: Callable[[Path], _Inputs]
+    """The inputs that a protocol makes of a video, and what counts of the output of each."""
+    combine: Callable[[_Outputs], NDArray[np.float32]]
+    """The probabilities of a video's clips, from the outputs and what counts of each."""
+
+    def answer(self, videos: Iterable[tuple[str, Path]]) -> Iterator[Answer]:
+        """Yield an answer for each name and path, in order."""
+        outputs: _Outputs = []
+        for (name, part, reason), output in infer_in_turn(self.compiled, self._inputs(videos)):
+            if output is not None:
+                outputs.append((output, part))
+                continue
+            yield Answer(name, None if reason else self.combine(outputs), reason)
+            outputs = []
+
+    def _inputs(
+        self, videos: Iterable[tuple[str, Path]]
+    ) -> Iterator[tuple[tuple[str, slice, str], NDArray[Any] | None]]:
+        """Yield the inputs of each video, then a mark of its end without one."""
+        for name, path in videos:
+            reason = ""
+            try:
+                for frames, part in self.read(path):
+                    yield (name, part, ""), frames
+            except (DatasetError, VideoError) as error:
+                reason = str(error)
+            yield (name, slice(0), reason), None
+
+
+def load_network(
+    path: Path, protocol: str, *, device: str, inference_precision: InferencePrecision
+) -> Network:
+    """Compile an IR for what a protocol gives it.
+
+    Raises
+    ------
+    ModelError
+        There is no IR, or it is not this model's.
+    DeviceError
+        There is no such device, or it cannot run the model in the precision.
+    """
+    model = read_ir(path)
+    weights = read_provenance(model).weights
+    if protocol == "paper":
+        compiled = compile_for_clips(give_logits(model), device, inference_precision)
+        return Network(compiled, weights, whole_video, _average)
+    if protocol == "clip":
+        compiled = compile_for_clips(model, device, inference_precision)
+        return Network(compiled, weights, _entirely(middle_clip), _gather)
+    compiled = _compile_for_pixels(model, path, device, inference_precision)
+    return Network(compiled, weights, _entirely(zoo_clips), _gather)
+
+
+def infer_in_turn(
+    compiled: Any, inputs: Iterable[tuple[_Tag, NDArray[Any] | None]]
+) -> Iterator[tuple[_Tag, NDArray[np.float32] | None]]:
+    """Infer in order while `inputs` makes the next ones, of which at most three are in memory.
+
+    Parameters
+    ----------
+    compiled
+        An ``openvino.CompiledModel``.
+    inputs
+        What belongs to an input, and the input without its batch axis; None for none, then there
+        is no output either.
+
+    Yields
+    ------
+    tuple
+        What belongs to the input, and the output without its batch axis.
+
+    Raises
+    ------
+    DeviceError
+        The device fails.
+    """
+    # OpenVINO's AsyncInferQueue can wait for ever when its model is freed, so two requests.
+    idle = [compiled.create_infer_request() for _ in range(_REQUESTS)]
+    # A request reads its input in place, so somebody has to hold on to it.
+    running: deque[tuple[_Tag, Any, NDArray[Any] | None]] = deque()
+
+    def finish_first() -> tuple[_Tag, NDArray[np.float32] | None]:
+        tag, request, _ = running.popleft()
+        if request is None:
+            return tag, None
+        with _device_errors():
+            request.wait()
+        output: NDArray[np.float32] = request.get_output_tensor(0).data[0].copy()
+        idle.append(request)
+        return tag, output
+
+    try:
+        for tag, array in inputs:
+            request = None
+            if array is not None:
+                while not idle:
+                    yield finish_first()
+                request = idle.pop()
+                array = array[np.newaxis]  # noqa: PLW2901
+                with _device_errors():
+                    request.start_async({0: array}, share_inputs=True)
+            running.append((tag, request, array))
+            while running and running[0][1] is None:
+                yield finish_first()
+        while running:
+            yield finish_first()
+    finally:
+        for _, request, _ in running:
+            if request is not None:
+                request.wait()
+
+
+@contextmanager
+def _device_errors() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        raise DeviceError(f"the device failed: {last_line(error)}; try -D CPU") from error
+
+
+def _entirely(clips: Callable[[Path], Iterator[NDArray[Any]]]) -> Callable[[Path], _Inputs]:
+    return lambda path: ((clip, slice(None)) for clip in clips(path))
+
+
+def _gather(outputs: _Outputs) -> NDArray[np.float32]:
+    return np.stack([output for output, _ in outputs])
+
+
+def _average(outputs: _Outputs) -> NDArray[np.float32]:
+    # Which axis is time depends on the converter; no chunk has as many logits as labels.
+    rows = [logits.T if len(logits) == NUM_LABELS else logits for logits, _ in outputs]
+    parts = [row[part] for row, (_, part) in zip(rows, outputs, strict=True)]
+    return average_logits(parts).astype(np.float32)[np.newaxis]
+
+
+def _compile_for_pixels(model: Any, path: Path, device: str, inference_precision: str) -> Any:
+    """Compile for clips of float32: the zoo's stretched pixels are fractions."""
+    import openvino
+    from openvino.preprocess import PrePostProcessor
+
+    processor = PrePostProcessor(model)
+    processor.input(0).tensor().set_layout(openvino.Layout(CLIP_LAYOUT))
+    processor.input(0).model().set_layout(openvino.Layout(load_spec().layout))
+    properties = {"INFERENCE_PRECISION_HINT": inference_precision}
+    try:
+        return openvino.Core().compile_model(processor.build(), device, properties)
+    except RuntimeError as error:
+        raise DeviceError(f"{device} cannot run {path}: {last_line(error)}; try -D CPU") from error
