@@ -226,7 +226,11 @@ action(zoo)
 """
 
 
-@pytest.mark.parametrize("edited", [(), ("accuracy-check.yml", "freeze.py")])
+@pytest.mark.parametrize(
+    "edited",
+    [{}, {"accuracy-check.yml": edit, "freeze.py": edit}, {"accuracy-check.yml": Path.unlink}],
+    ids=["whole", "edited", "file deleted"],
+)
 @pytest.mark.parametrize("action", ["register", "unregister"])
 def test_killed_at_any_file_operation_the_zoo_works_and_both_ways_out_are_open(
     action, edited, tmp_path
@@ -235,8 +239,8 @@ def test_killed_at_any_file_operation_the_zoo_works_and_both_ways_out_are_open(
     before = snapshot(tmp_path / "original")
     if action == "unregister" or edited:
         register(original)
-    for name in edited:
-        edit(original.entry / name)
+    for name, change in edited.items():
+        change(original.entry / name)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
     for last in range(1, 1000):

@@ -33,6 +33,8 @@ State = Literal["stock", "ours", "outdated", "edited", "interrupted", "overwritt
 
 _LAST = "model.yml"
 _MANIFEST = "manifest.json"
+_MISSING = ""
+"""Stands for the digest of a file that was deleted by hand."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,7 @@ def _with_edits(zoo: Zoo, found: dict[str, str], manifest: _Manifest) -> _Manife
     if not _is_ours(zoo, found, manifest):
         return manifest
     ours = {
-        name: sorted({*digests, *([found[name]] if name in found else [])})
+        name: sorted({*digests, found.get(name, _MISSING)})
         for name, digests in manifest.ours.items()
     }
     return replace(manifest, ours=ours)
@@ -184,14 +186,16 @@ def _keep_stock(zoo: Zoo, previous: _Manifest) -> _Manifest:
     placed = _with_edits(zoo, found, previous).ours if in_force else previous.ours
     ours = {name: [digest] for name, digest in entry_digests().items()}
     for name, digests in placed.items():
-        ours[name] = sorted({*digests, *ours.get(name, ())})
+        # Once registered, none of ours is missing.
+        ours[name] = sorted({*digests, *ours.get(name, ())} - {_MISSING})
     kept: dict[str, Path] = {}
     for name, digest in found.items():
         if digest not in ours.get(name, ()):
             kept[name] = zoo.entry / name
     for name in previous.stock.keys() & ours.keys():
-        # What is missing from our entry was taken out by hand.
-        if name not in kept and (in_force or name in found):
+        # Beside theirs, a file that we do not know to be missing is not in their new installation.
+        known = name in found or _MISSING in previous.ours.get(name, ())
+        if name not in kept and (in_force or known):
             kept[name] = zoo.records / previous.backup / name
     numbers = [int(each.name.removeprefix("stock-")) for each in zoo.records.glob("stock-*")]
     backup = f"stock-{max(numbers, default=0) + 1}"
@@ -217,7 +221,7 @@ def _take_out(zoo: Zoo, manifest: _Manifest) -> None:
     _write_manifest(zoo, manifest)
     # model.yml first: as soon as it is the zoo's, so is the entry.
     for name in reversed(_ordered(manifest.ours, last=_LAST)):
-        if not in_force and found.get(name) not in manifest.ours[name]:
+        if not in_force and found.get(name, _MISSING) not in manifest.ours[name]:
             continue  # A new installation brought its own, or has no such file.
         if name in manifest.stock:
             _replace(zoo, backup / name, zoo.entry / name)
