@@ -1,0 +1,135 @@
+"""Inputs are read beside inference and answered in order; whole videos as TensorFlow does."""
+
+from __future__ import annotations
+
+import gc
+import os
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import openvino
+import openvino.opset13 as operations
+import pytest
+
+from i3d_rgb_tf.answers import Network, infer_in_turn, load_network
+from i3d_rgb_tf.commands.demo import _fetch_video
+from i3d_rgb_tf.errors import DeviceError, VideoError
+from i3d_rgb_tf.protocols import whole_video
+from i3d_rgb_tf.spec import ModelSpec
+
+
+@pytest.fixture(scope="module")
+def double() -> openvino.CompiledModel:
+    """Return a network that takes any number of values and gives twice their mean."""
+    values = operations.parameter([1, -1], np.float32)
+    mean = operations.reduce_mean(values, np.int64(1), keep_dims=True)
+    model = openvino.Model([operations.multiply(mean, np.float32(2))], [values], "double")
+    return openvino.Core().compile_model(model, "CPU")
+
+
+def _values(*numbers: float) -> np.ndarray:
+    return np.array(numbers, np.float32)
+
+
+def test_outputs_come_in_order_and_marks_between_them(double: openvino.CompiledModel) -> None:
+    inputs = [("a", _values(1)), ("b", _values(2, 4)), ("-", None), ("c", _values(5)), ("+", None)]
+
+    found = [(tag, output) for tag, output in infer_in_turn(double, inputs)]
+
+    assert [tag for tag, _ in found] == ["a", "b", "-", "c", "+"]
+    assert [None if output is None else output.tolist() for _, output in found] == [
+        [2.0],
+        [6.0],
+        None,
+        [10.0],
+        None,
+    ]
+
+
+def test_the_next_inputs_are_read_while_one_is_inferred(double: openvino.CompiledModel) -> None:
+    events = []
+    alive: list[weakref.ref[np.ndarray]] = []
+    most = 0
+
+    def inputs() -> Iterator[tuple[int, np.ndarray]]:
+        nonlocal most
+        for index in range(20):
+            events.append(f"read {index}")
+            array = _values(index)
+            alive.append(weakref.ref(array))
+            gc.collect()
+            most = max(most, sum(each() is not None for each in alive))
+            yield index, array
+
+    for index, _ in infer_in_turn(double, inputs()):
+        events.append(f"done {index}")
+
+    assert events.index("read 2") < events.index("done 0")
+    # Two run, one is read, one stays in a request until that gets another.
+    assert most <= 4
+
+
+def test_a_run_that_is_given_up_waits_for_what_runs(double: openvino.CompiledModel) -> None:
+    outputs = infer_in_turn(double, ((index, _values(index)) for index in range(9)))
+
+    assert next(outputs)[0] == 0
+    outputs.close()
+
+
+def test_a_device_that_fails_is_one_line(double: openvino.CompiledModel) -> None:
+    with pytest.raises(DeviceError, match="the device failed: .*; try -D CPU"):
+        list(infer_in_turn(double, [("x", np.zeros((3, 3), np.float32))]))
+
+
+def test_a_video_that_breaks_off_leaves_the_others_alone(double: openvino.CompiledModel) -> None:
+    def read(path: Path) -> Iterator[tuple[np.ndarray, slice]]:
+        yield _values(float(path.name)), slice(None)
+        if path.name == "2":
+            raise VideoError("it was cut")
+        yield _values(0), slice(None)
+
+    network = Network(double, "unknown", read, lambda outputs: np.stack([o for o, _ in outputs]))
+    answers = list(network.answer([(name, Path(name)) for name in ("1", "2", "3")]))
+
+    assert [(each.name, each.reason) for each in answers] == [
+        ("1", ""),
+        ("2", "it was cut"),
+        ("3", ""),
+    ]
+    assert [None if each.clips is None else each.clips.tolist() for each in answers] == [
+        [[2.0], [0.0]],
+        None,
+        [[6.0], [0.0]],
+    ]
+
+
+def test_a_whole_video_is_answered_as_tensorflow_does(
+    repository: Path, model_root: Path, spec: ModelSpec
+) -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    tensorflow = pytest.importorskip("tensorflow", reason="needs TensorFlow, from extra freeze")
+    video = repository / ".cache" / "demo" / "bigbuckbunny.mp4"
+    if not video.is_file():
+        _fetch_video(video)
+    frames = np.concatenate([part for part, _ in whole_video(video)])
+    graph_def = tensorflow.compat.v1.GraphDef()
+    graph_def.ParseFromString(spec.frozen_graph_path(model_root).read_bytes())
+    (placeholder,) = (node for node in graph_def.node if node.op == "Placeholder")
+    placeholder.attr["shape"].shape.dim[1].size = len(frames)
+    with tensorflow.Graph().as_default() as graph:
+        tensorflow.import_graph_def(graph_def, name="")
+        with tensorflow.compat.v1.Session(graph=graph) as session:
+            pixels = (frames[np.newaxis].astype(np.float32) - 127.5) / 127.5
+            expected = session.run("Softmax:0", {"Placeholder:0": pixels})[0]
+
+    path = spec.ir_path(model_root, "FP32")
+    network = load_network(path, "paper", device="CPU", inference_precision="f32")
+    (answer,) = network.answer([("x", video)])
+
+    assert len(frames) == 132
+    assert answer.clips is not None
+    assert answer.clips.shape == (1, 400)
+    assert np.abs(answer.clips[0] - expected).max() < 1e-4
+    assert 0.1 < expected.max() < 0.9
