@@ -18,12 +18,11 @@ import numpy as np
 import pytest
 
 from i3d_rgb_tf.cli import main
-from i3d_rgb_tf.errors import DatasetError, StorageError
+from i3d_rgb_tf.errors import StorageError
 from i3d_rgb_tf.evaluate import Evaluation, evaluate
 from i3d_rgb_tf.labels import load_labels
-from i3d_rgb_tf.protocols import clip_starts, middle_clip, zoo_clips
 from i3d_rgb_tf.spec import ModelSpec
-from videos import gray, places, ramp, write_video
+from videos import gray, ramp, write_video
 
 
 @pytest.fixture
@@ -41,50 +40,6 @@ def prepared(tmp_path: Path) -> Path:
     ]
     (tmp_path / "manifest.json").write_text(json.dumps(rows))
     return tmp_path
-
-
-@pytest.mark.parametrize(
-    ("num_frames", "starts"),
-    [(250, (0, 85, 170)), (79, (0, 1, 2)), (81, (0, 1, 2)), (10, (0, 1, 2))],
-)
-def test_clips_start_where_the_zoo_starts_them(num_frames: int, starts: tuple[int, ...]) -> None:
-    assert clip_starts(num_frames) == starts
-
-
-def test_the_middle_clip_is_the_middle(tmp_path: Path) -> None:
-    levels = [gray(10 + index) for index in range(99)]
-    video = write_video(tmp_path / "x.mp4", levels, options={"crf": "1"})
-
-    (clip,) = middle_clip(video)
-
-    assert clip.shape == (79, 224, 224, 3)
-    assert abs(clip[0].mean() - 20) < 2
-    assert abs(clip[-1].mean() - 98) < 2
-
-
-@pytest.mark.parametrize(("width", "height"), [(340, 256), (256, 340), (64, 64), (320, 180)])
-def test_frames_of_every_shape_become_squares(tmp_path: Path, width: int, height: int) -> None:
-    pytest.importorskip("cv2", reason="needs OpenCV, from the extra evaluate")
-    image = pytest.importorskip("PIL.Image", reason="needs Pillow, from the extra evaluate")
-    for number in range(5):
-        frame = gray(10 + 6 * number, width, height)
-        image.fromarray(frame).save(tmp_path / f"image_{number + 1:05d}.jpg", quality=95)
-
-    clips = list(zoo_clips(tmp_path))
-
-    assert [clip.shape for clip in clips] == [(79, 224, 224, 3)] * 3
-    assert [clip.dtype for clip in clips] == [np.float32] * 3
-    # A clip that starts later loops what is left.
-    assert [places(clip[:7]) for clip in clips] == [
-        [0, 1, 2, 3, 4, 0, 1],
-        [1, 2, 3, 4, 1, 2, 3],
-        [2, 3, 4, 2, 3, 4, 2],
-    ]
-
-
-def test_a_folder_without_frames_is_said(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="has no frames"):
-        list(zoo_clips(tmp_path))
 
 
 def test_answers_are_taken_over_and_torn_ones_made_again(prepared: Path, model: Path) -> None:

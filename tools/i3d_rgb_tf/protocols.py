@@ -141,7 +141,7 @@ def whole_video(video: Path) -> Iterator[tuple[NDArray[np.uint8], slice]]:
     num_frames, frames = _counted(video)
     if num_frames < FEWEST_FRAMES:
         frames = iter(loop_frames(np.stack(list(frames)), FEWEST_FRAMES))
-    chunks = plan_chunks(max(num_frames, FEWEST_FRAMES))
+    chunks = plan_chunks(max(num_frames, FEWEST_FRAMES), MOST_FRAMES)
     for chunk, part in zip(chunks, cut_chunks(frames, chunks), strict=True):
         yield part, slice(chunk.first, chunk.last)
 
