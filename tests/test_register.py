@@ -1,7 +1,9 @@
 """Registration in a zoo of real files; the stock tools themselves are in tests/zoo."""
 
+import errno
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,7 +18,7 @@ from i3d_rgb_tf.cli import main
 from i3d_rgb_tf.errors import ZooError
 from i3d_rgb_tf.register import register, registration, unregister
 from i3d_rgb_tf.spec import entry_folder
-from i3d_rgb_tf.zoo import entry_digests, find_zoo
+from i3d_rgb_tf.zoo import Zoo, entry_digests, find_zoo
 
 STOCK_MODEL = "task_type: action_recognition\ninput_info:\n  - layout: NDHWC\n"
 STOCK = {
@@ -100,6 +102,19 @@ def test_a_zoo_without_the_model_gets_it_and_loses_it(tmp_path):
     assert not zoo.entry.exists()
 
 
+def test_compiled_python_is_no_file_of_an_entry(tmp_path):
+    zoo = find_zoo(make_zoo(tmp_path, stock={}))
+    register(zoo)
+    # As pip and an import of freeze.py leave it.
+    compiled = zoo.entry / "__pycache__" / "freeze.cpython-311.pyc"
+    compiled.parent.mkdir()
+    compiled.touch()
+
+    assert entry_digests(zoo.entry) == entry_digests()
+    unregister(zoo)
+    assert not zoo.entry.exists()
+
+
 def test_modes_and_files_of_others_stay(zoo, tmp_path):
     (zoo.entry / "freeze.py").chmod(0o755)
     (zoo.entry / "notes.txt").write_text("a user's")
@@ -126,6 +141,8 @@ def test_a_new_installation_of_the_zoo_is_noticed_and_becomes_what_is_given_back
 
     register(zoo)
     assert registration(zoo).state == "ours"
+    (backup,) = zoo.records.glob("stock-*")
+    assert {path.name: path.read_text() for path in backup.iterdir()} == newer
     unregister(zoo)
     assert {path.name: path.read_text() for path in zoo.entry.iterdir()} == newer
 
@@ -297,38 +314,89 @@ def test_two_processes_at_once_end_with_a_whole_entry(zoo, tmp_path):
     assert snapshot(tmp_path) == before
 
 
-def test_a_zoo_that_cannot_be_written_says_what_else_can_be_done(zoo, tmp_path):
-    before = snapshot(tmp_path)
-    program = (
-        "import os, sys; from pathlib import Path\n"
-        "from i3d_rgb_tf.register import register\n"
-        "from i3d_rgb_tf.zoo import find_zoo\n"
-        "import filelock; from i3d_rgb_tf.zoo import entry_digests; entry_digests()\n"
-        "zoo = find_zoo(Path(sys.argv[1]))\n"
-        "if os.getuid() == 0: os.setgid(65534); os.setuid(65534)\n"
-        "register(zoo)\n"
-    )
+AS_NOBODY = """
+import os, sys
+from pathlib import Path
+import filelock
+from i3d_rgb_tf import register, zoo
+
+zoo.entry_digests()  # What is needed has to be read before root becomes one who may not read it.
+if os.getuid() == 0:
+    os.setgid(65534)
+    os.setuid(65534)
+named = Path(sys.argv[3]) if sys.argv[3:] else None
+if sys.argv[2] == "find_zoo":
+    zoo.find_zoo(named)
+else:
+    getattr(register, sys.argv[2])(zoo.Zoo(Path(sys.argv[1]), named))
+"""
+
+
+def run_as_nobody(zoo, action, *named):
+    """Run a function on a zoo as a user to whom the modes of files apply."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-c", AS_NOBODY, zoo.model_root, action, *named]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def read_only(zoo, tmp_path):
+    """Make a zoo read-only, and give its bytes and modes."""
+    register(zoo)
     for folder in [tmp_path, *tmp_path.parents[:2]]:
         folder.chmod(0o755)
-    for path in tmp_path.rglob("*"):
+    for path in [*tmp_path.rglob("*"), tmp_path]:
         path.chmod(0o555 if path.is_dir() else 0o444)
-    tmp_path.chmod(0o555)
-    modes = snapshot(tmp_path)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-
-    result = subprocess.run(
-        [sys.executable, "-c", program, tmp_path],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
+    yield snapshot(tmp_path)
     for path in [tmp_path, *tmp_path.rglob("*")]:
         path.chmod(0o755)
-    assert "ZooError: cannot change" in result.stderr
-    assert "i3d-rgb-tf omz downloader --name i3d-rgb-tf" in result.stderr
-    assert modes.keys() == before.keys()
+
+
+def test_a_zoo_that_cannot_be_written_says_what_else_can_be_done(zoo, read_only, tmp_path):
+    zoo.entry.chmod(0o755)
+    (zoo.entry / "README.md").chmod(0o644)
+    edit(zoo.entry / "README.md")
+    zoo.entry.chmod(0o555)
+    before = snapshot(tmp_path)
+    may_write = "try again as a user who may write there"
+
+    installed = run_as_nobody(zoo, "register").stderr
+    named = run_as_nobody(zoo, "register", tmp_path).stderr
+    back = run_as_nobody(zoo, "unregister").stderr
+
+    assert all("ZooError: cannot change" in each for each in (installed, named, back))
+    assert f"{may_write}, or leave it as it is and run its tools on our entry" in installed
+    assert "i3d-rgb-tf omz downloader --name i3d-rgb-tf" in installed
+    # The overlay is of the installed zoo, and of our entry.
+    assert named.endswith(f"{may_write}\n")
+    assert back.endswith(f"{may_write}\n")
+    assert snapshot(tmp_path) == before
+
+
+def test_an_entry_that_cannot_be_read_is_named(zoo, read_only):
+    (zoo.entry / "model.yml").chmod(0)
+
+    said = run_as_nobody(zoo, "registration").stderr
+
+    assert f"ZooError: cannot read {zoo.entry}: Permission denied; try again as" in said
+
+
+def test_a_zoo_that_cannot_be_read_is_named(zoo, read_only):
+    zoo.model_root.chmod(0)
+
+    said = run_as_nobody(zoo, "find_zoo", zoo.model_root).stderr
+
+    assert f"ZooError: cannot read {zoo.model_root}: Permission denied; try again as" in said
+
+
+def test_a_full_disk_is_named(zoo, monkeypatch):
+    def copy(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(registering.shutil, "copy2", copy)
+
+    with pytest.raises(ZooError, match=r"cannot change .*: No space .*; free some space"):
+        register(zoo)
 
 
 def test_a_backup_that_is_not_what_was_kept_is_not_restored(zoo):
@@ -336,18 +404,51 @@ def test_a_backup_that_is_not_what_was_kept_is_not_restored(zoo):
     (backup,) = zoo.records.glob("stock-*")
     (backup / "model.yml").write_text("altered")
 
-    with pytest.raises(ZooError, match="is not what was kept; install openvino-dev again"):
+    with pytest.raises(ZooError, match=f"is not what was kept; remove {zoo.records}, and bring"):
         unregister(zoo)
     assert registration(zoo).state == "ours"
 
 
-def test_our_entry_without_its_records_is_not_taken_out_blindly(zoo):
+@pytest.mark.parametrize("lost", [".", "manifest.json"])
+def test_our_entry_without_its_records_is_not_taken_out_blindly(zoo, tmp_path, lost):
     register(zoo)
-    shutil.rmtree(zoo.records)
+    path = zoo.records / lost
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    before = snapshot(tmp_path)
 
-    with pytest.raises(ZooError, match="with what it replaced is gone"):
+    with pytest.raises(ZooError, match="manifest.json, which says what it replaced, is gone"):
         unregister(zoo)
-    assert registration(zoo).state == "ours"
+    assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("installed", "expected"),
+    [
+        ({"openvino-dev": "2023.3.0", "openvino": "2023.3.0"}, "openvino-dev==2023.3.0$"),
+        (
+            {"openvino-dev": "2024.6.0", "openvino": "2026.4.1"},
+            "openvino-dev==2024.6.0 && pip .* openvino==2026.4.1$",
+        ),
+        ({}, "in a checkout with git"),
+    ],
+)
+def test_the_zoos_own_entry_can_be_had_back_without_records(zoo, monkeypatch, installed, expected):
+    monkeypatch.setattr(zoos, "_version", lambda name: installed.get(name, ""))
+
+    assert re.search(expected, Zoo(zoo.model_root).restore())
+    # What is installed in this environment is not what a user names.
+    assert "in a checkout with git" in zoo.restore()
+
+
+def test_a_register_that_was_killed_at_its_very_end_is_ended(zoo):
+    register(zoo)
+    path = zoo.records / "manifest.json"
+    path.write_text(path.read_text().replace('"complete": true', '"complete": false'))
+
+    register(zoo)
+
+    edit(zoo.entry / "README.md")
+    assert registration(zoo).state == "edited"
 
 
 def test_a_damaged_manifest_is_named(zoo):
@@ -355,7 +456,7 @@ def test_a_damaged_manifest_is_named(zoo):
     (zoo.records / "manifest.json").write_text("{")
     (zoo.entry / "model.yml").write_text(STOCK_MODEL)
 
-    with pytest.raises(ZooError, match="cannot read .*manifest.json: .*remove it and register"):
+    with pytest.raises(ZooError, match=f"manifest.json: .*; remove {zoo.records}, and bring"):
         registration(zoo)
 
 
@@ -420,12 +521,18 @@ def test_what_uninstalling_the_zoo_left_is_no_zoo(packages):
         find_zoo()
 
 
-def test_tools_installed_as_editable_have_the_models_of_their_checkout(tmp_path, monkeypatch):
+@pytest.mark.parametrize("package", zoos.ZOO_PACKAGES)
+def test_tools_installed_as_editable_have_the_models_of_their_checkout(
+    package, tmp_path, monkeypatch
+):
     make_zoo(tmp_path / "checkout")
-    source = tmp_path / "checkout" / "tools" / "model_tools" / "src"
-    (source / "omz_tools").mkdir(parents=True)
-    (source / "omz_tools" / "_common.py").touch()
-    monkeypatch.syspath_prepend(str(source))
+    folder = tmp_path.joinpath("checkout", "tools", "model_tools", "src", *package.split("."))
+    folder.mkdir(parents=True)
+    (folder / "_common.py").touch()
+    # The real openvino is imported already, so Python would not look for its parts elsewhere.
+    monkeypatch.setattr(
+        zoos, "_package_folder", lambda name: folder if name == package else Path("missing")
+    )
 
     assert find_zoo().model_root == tmp_path / "checkout" / "models"
 
@@ -451,5 +558,5 @@ def test_the_commands_tell_what_they_did(zoo, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out) == {
         "state": "stock",
         "entry": str(zoo.entry),
-        "advice": "put ours in with: i3d-rgb-tf register",
+        "advice": f"put ours in with: i3d-rgb-tf register --zoo {tmp_path}",
     }

@@ -25,7 +25,7 @@ from typing import Literal
 from i3d_rgb_tf.errors import ZooError
 from i3d_rgb_tf.hashes import file_digest
 from i3d_rgb_tf.spec import entry_folder
-from i3d_rgb_tf.zoo import Zoo, changing, entry_digests, has_our_layout
+from i3d_rgb_tf.zoo import Zoo, changing, entry_digests, has_our_layout, reading
 
 __all__ = ["State", "Status", "register", "registration", "unregister"]
 
@@ -64,19 +64,31 @@ class _Manifest:
 
 
 _ADVICE: dict[State, str] = {
-    "stock": "put ours in with: i3d-rgb-tf register",
-    "ours": "nothing to do; take it out with: i3d-rgb-tf unregister",
-    "outdated": "bring it up to date with: i3d-rgb-tf register",
-    "edited": "undo the changes with: i3d-rgb-tf register; take it out with: i3d-rgb-tf unregister",
-    "interrupted": "finish with: i3d-rgb-tf register, or i3d-rgb-tf unregister",
-    "overwritten": "put ours in again with: i3d-rgb-tf register",
+    "stock": "put ours in with: {register}",
+    "ours": "nothing to do; take it out with: {unregister}",
+    "outdated": "bring it up to date with: {register}",
+    "edited": "undo the changes with: {register}; take it out with: {unregister}",
+    "interrupted": "finish with: {register}, or {unregister}",
+    "overwritten": "put ours in again with: {register}",
 }
+_OVERLAY = (
+    "leave it as it is and run its tools on our entry with: "
+    "i3d-rgb-tf omz downloader --name i3d-rgb-tf"
+)
 
 
 def registration(zoo: Zoo) -> Status:
-    """Tell which entry a zoo has; changes nothing."""
-    state = _state(zoo, _read_manifest(zoo))
-    return Status(state, str(zoo.entry), _ADVICE[state])
+    """Tell which entry a zoo has; changes nothing.
+
+    Raises
+    ------
+    ZooError
+        The entry or our records cannot be read.
+    """
+    with reading(zoo.entry):
+        state = _state(zoo, _read_manifest(zoo))
+    commands = {name: zoo.command(name) for name in ("register", "unregister")}
+    return Status(state, str(zoo.entry), _ADVICE[state].format(**commands))
 
 
 def register(zoo: Zoo) -> Status:
@@ -92,10 +104,13 @@ def register(zoo: Zoo) -> Status:
     ZooError
         The zoo cannot be written, or another process is changing it.
     """
-    with changing(zoo):
+    # The overlay is of the zoo in this environment.
+    with changing(zoo, instead="" if zoo.named else _OVERLAY):
         found = registration(zoo)
-        if found.state != "ours":
-            _put_in(zoo, _read_manifest(zoo))
+        manifest = _read_manifest(zoo)
+        # One that was killed at its very end is ended.
+        if found.state != "ours" or (manifest and not manifest.complete):
+            _put_in(zoo, manifest)
         return found
 
 
@@ -113,22 +128,24 @@ def unregister(zoo: Zoo) -> Status:
         The zoo cannot be written, another process is changing it, or what it had is not kept.
     """
     if not zoo.records.is_dir():
-        return _without_records(zoo)
+        return _without_manifest(zoo)
     with changing(zoo):
-        found = registration(zoo)
         manifest = _read_manifest(zoo)
         if manifest:
+            found = registration(zoo)
             _take_out(zoo, manifest)
+        else:
+            found = _without_manifest(zoo)
         shutil.rmtree(zoo.records)
     return found
 
 
-def _without_records(zoo: Zoo) -> Status:
+def _without_manifest(zoo: Zoo) -> Status:
     found = registration(zoo)
     if found.state == "ours":
         raise ZooError(
-            f"{zoo.entry} is ours, but {zoo.records} with what it replaced is gone; "
-            "install openvino-dev again with: pip install --force-reinstall --no-deps openvino-dev"
+            f"{zoo.entry} is ours, but {zoo.records / _MANIFEST}, which says what it replaced, "
+            f"is gone; {zoo.restore()}"
         )
     return found
 
@@ -212,8 +229,7 @@ def _take_out(zoo: Zoo, manifest: _Manifest) -> None:
     for name, digest in manifest.stock.items():
         if not (backup / name).is_file() or file_digest(backup / name, "sha256") != digest:
             raise ZooError(
-                f"{backup / name} is not what was kept; install openvino-dev again with: "
-                "pip install --force-reinstall --no-deps openvino-dev"
+                f"{backup / name} is not what was kept; remove {zoo.records}, and {zoo.restore()}"
             )
     found = entry_digests(zoo.entry)
     in_force = _is_ours(zoo, found, manifest)
@@ -257,7 +273,9 @@ def _read_manifest(zoo: Zoo) -> _Manifest | None:
     except FileNotFoundError:
         return None
     except (OSError, TypeError, ValueError) as error:
-        raise ZooError(f"cannot read {path}: {error}; remove it and register again") from error
+        raise ZooError(
+            f"cannot read {path}: {error}; remove {zoo.records}, and {zoo.restore()}"
+        ) from error
 
 
 def _write_manifest(zoo: Zoo, manifest: _Manifest) -> None:

@@ -5,23 +5,39 @@ from __future__ import annotations
 import errno
 import hashlib
 import importlib.util
+import shlex
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 
 from i3d_rgb_tf.errors import ZooError
 from i3d_rgb_tf.hashes import file_digest
 from i3d_rgb_tf.spec import entry_folder, load_spec
 
-__all__ = ["ZOO_PACKAGES", "Zoo", "changing", "entry_digests", "find_zoo", "has_our_layout"]
+__all__ = [
+    "ZOO_PACKAGES",
+    "Zoo",
+    "changing",
+    "entry_digests",
+    "find_zoo",
+    "has_our_layout",
+    "reading",
+]
 
 ZOO_PACKAGES = ("omz_tools", "openvino.model_zoo")
 """What the zoo's tools are imported as in openvino-dev 2024 and in 2023."""
 
 _BYTE_CODE = "__pycache__"
 _LOCK_TIMEOUT_SECONDS = 60
+_REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space, then try again"),
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM, errno.EROFS), "try again as a user who may write there"
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -30,6 +46,8 @@ class Zoo:
 
     model_root: Path
     """Its folder of models, with ``public/`` in it."""
+    named: Path | None = field(default=None, compare=False)
+    """The folder by which the user named it; None for the one installed in this environment."""
 
     @property
     def entry(self) -> Path:
@@ -44,6 +62,24 @@ class Zoo:
         """
         return self.model_root.parent / ".i3d-rgb-tf"
 
+    def command(self, name: str) -> str:
+        """Return how a user starts one of our commands on this zoo."""
+        zoo = f" --zoo {shlex.quote(str(self.named))}" if self.named else ""
+        return f"i3d-rgb-tf {name}{zoo}"
+
+    def restore(self) -> str:
+        """Return what gives a user the zoo's own entry back without our records."""
+        install = "pip install --force-reinstall --no-deps"
+        tools, openvino = _version("openvino-dev"), _version("openvino")
+        if self.named or not tools:
+            return (
+                f"bring {self.entry} back as the zoo has it, in a checkout with git, in an "
+                f"installation with: {install} openvino-dev==VERSION"
+            )
+        # The tools of one release beside another openvino overwrite openvino/__init__.py.
+        again = "" if tools == openvino else f" && {install} openvino=={openvino}"
+        return f"install the zoo's tools again with: {install} openvino-dev=={tools}{again}"
+
 
 def find_zoo(folder: Path | None = None) -> Zoo:
     """Find the zoo installed in this environment, or the one in a folder.
@@ -56,12 +92,13 @@ def find_zoo(folder: Path | None = None) -> Zoo:
     Raises
     ------
     ZooError
-        There is none.
+        There is none, or it cannot be read.
     """
     if folder is not None:
-        for root in (folder / "models", folder):
-            if (root / "public").is_dir():
-                return Zoo(root.resolve())
+        with reading(folder):
+            for root in (folder / "models", folder):
+                if (root / "public").is_dir():
+                    return Zoo(root.resolve(), folder)
         raise ZooError(
             f"there is no model zoo in {folder}: neither models/public nor public is there; "
             "give the root of a checkout of the zoo, or its folder of models"
@@ -90,27 +127,48 @@ def entry_digests(folder: Path | None = None) -> dict[str, str]:
 
 
 @contextmanager
-def changing(zoo: Zoo) -> Iterator[None]:
-    """Hold the zoo's lock while its entry is changed.
+def reading(folder: Path) -> Iterator[None]:
+    """Say which folder of a zoo the body cannot read.
 
     Raises
     ------
     ZooError
-        Another process holds it, or the body cannot write the zoo; says what else can be done.
+        The body raised an `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ZooError(
+            f"cannot read {folder}: {error.strerror or error}; try again as a user who may read it"
+        ) from error
+
+
+@contextmanager
+def changing(zoo: Zoo, *, instead: str = "") -> Iterator[None]:
+    """Hold the zoo's lock while its entry is changed.
+
+    Parameters
+    ----------
+    zoo
+        The zoo.
+    instead
+        What a user who may not write the zoo can do besides.
+
+    Raises
+    ------
+    ZooError
+        Another process holds the lock, or the body cannot write the zoo.
     """
     with _locked(zoo):
         try:
             zoo.records.mkdir(parents=True, exist_ok=True)
             yield
         except OSError as error:
-            hint = ""
-            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-                hint = (
-                    "; without changing it, run its tools on our entry with: "
-                    "i3d-rgb-tf omz downloader --name i3d-rgb-tf"
-                )
+            remedy = _REMEDIES.get(error.errno or 0, f"look at {error.filename or zoo.records}")
+            if instead and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                remedy += f", or {instead}"
             raise ZooError(
-                f"cannot change {zoo.model_root}: {error.strerror or error}{hint}"
+                f"cannot change {zoo.model_root}: {error.strerror or error}; {remedy}"
             ) from error
 
 
@@ -123,6 +181,14 @@ def has_our_layout(path: Path) -> bool:
         return str(document["input_info"][0]["layout"]).endswith(f"->{load_spec().layout}")
     except (OSError, UnicodeDecodeError, yaml.YAMLError, LookupError, TypeError):
         return False
+
+
+def _version(distribution: str) -> str:
+    """Return the version that is installed, or nothing."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def _model_roots(package: Path) -> list[Path]:
