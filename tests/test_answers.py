@@ -13,7 +13,7 @@ import openvino
 import openvino.opset13 as operations
 import pytest
 
-from i3d_rgb_tf.answers import Network, infer_in_turn, load_network
+from i3d_rgb_tf.answers import Network, _average, infer_in_turn, load_network
 from i3d_rgb_tf.commands.demo import _fetch_video
 from i3d_rgb_tf.errors import DeviceError, VideoError
 from i3d_rgb_tf.protocols import whole_video
@@ -103,6 +103,17 @@ def test_a_video_that_breaks_off_leaves_the_others_alone(double: openvino.Compil
         None,
         [[6.0], [0.0]],
     ]
+
+
+def test_time_may_be_either_axis_of_the_logits() -> None:
+    logits = np.random.default_rng(0).normal(size=(400, 9)).astype(np.float32)
+    part = slice(2, 7)
+
+    found = _average([(logits, part), (logits.T, part)])
+
+    assert found.shape == (1, 400)
+    mean = logits[:, part].mean(axis=1)
+    np.testing.assert_allclose(found[0], np.exp(mean) / np.exp(mean).sum(), rtol=1e-5)
 
 
 def test_a_whole_video_is_answered_as_tensorflow_does(

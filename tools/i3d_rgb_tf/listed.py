@@ -17,7 +17,7 @@ from i3d_rgb_tf.storage import storage_errors
 __all__ = ["ListedVideo", "list_videos"]
 
 _SUBSET = "validation"
-"""What accuracy-check.yml takes of the annotations."""
+"""What accuracy_check takes of the annotations, unless it is told otherwise."""
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,12 @@ _ZOO = (
 )
 
 PROTOCOLS = {
-    "zoo": Protocol(_ZOO, reads_frames=True),
+    "zoo": Protocol(
+        _ZOO,
+        reads_frames=True,
+        published="top-1 65.96 %, top-5 86.01 % of the clips of the whole validation set (Open "
+        "Model Zoo)",
+    ),
     "zoo-400": Protocol(
         f"{_ZOO}; the first 400 videos",
         reads_frames=True,
