@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,6 +104,30 @@ def test_a_video_that_breaks_off_leaves_the_others_alone(double: openvino.Compil
         None,
         [[6.0], [0.0]],
     ]
+
+
+@pytest.mark.parametrize("protocol", ["zoo", "clip", "paper"])
+def test_a_precision_that_is_not_there_is_never_claimed(
+    model_root: Path, spec: ModelSpec, protocol: str
+) -> None:
+    path = spec.ir_path(model_root, "FP16")
+    try:
+        network = load_network(path, protocol, device="CPU", inference_precision="bf16")
+    except DeviceError as error:
+        assert re.search("CPU cannot calculate in bf16, it would take f", str(error))  # noqa: PT017
+    else:
+        assert network.compiled.get_property("INFERENCE_PRECISION_HINT").to_string() == "bf16"
+
+
+@pytest.mark.parametrize("protocol", ["zoo", "clip", "paper"])
+@pytest.mark.parametrize("device", ["AUTO", "QPU"])
+def test_a_device_that_cannot_is_one_line(
+    model_root: Path, spec: ModelSpec, protocol: str, device: str
+) -> None:
+    path = spec.ir_path(model_root, "FP16")
+
+    with pytest.raises(DeviceError, match=f"(?s)^(?!.*\n).*{device}"):
+        load_network(path, protocol, device=device, inference_precision="f32")
 
 
 def test_time_may_be_either_axis_of_the_logits() -> None:

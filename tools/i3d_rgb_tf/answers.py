@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from i3d_rgb_tf.errors import DatasetError, DeviceError, VideoError, last_line
+from i3d_rgb_tf.errors import DatasetError, DeviceError, I3DError, VideoError, last_line
 from i3d_rgb_tf.ir import read_ir, read_provenance
 from i3d_rgb_tf.labels import NUM_LABELS
 from i3d_rgb_tf.protocols import middle_clip, whole_video, zoo_clips
@@ -93,14 +93,15 @@ def load_network(
     """
     model = read_ir(path)
     weights = read_provenance(model).weights
-    if protocol == "paper":
-        compiled = compile_for_clips(give_logits(model), device, inference_precision)
-        return Network(compiled, weights, whole_video, _average)
-    if protocol == "clip":
-        compiled = compile_for_clips(model, device, inference_precision)
-        return Network(compiled, weights, _entirely(middle_clip), _gather)
-    compiled = _compile_for_pixels(model, path, device, inference_precision)
-    return Network(compiled, weights, _entirely(zoo_clips), _gather)
+    with _device_errors(f"{device} cannot run {path}"):
+        if protocol == "paper":
+            compiled = compile_for_clips(give_logits(model), device, inference_precision)
+            return Network(compiled, weights, whole_video, _average)
+        if protocol == "clip":
+            compiled = compile_for_clips(model, device, inference_precision)
+            return Network(compiled, weights, _entirely(middle_clip), _gather)
+        compiled = _compile_for_pixels(model, device, inference_precision)
+        return Network(compiled, weights, _entirely(zoo_clips), _gather)
 
 
 def infer_in_turn(
@@ -135,7 +136,7 @@ def infer_in_turn(
         tag, request, _ = running.popleft()
         if request is None:
             return tag, None
-        with _device_errors():
+        with _device_errors("the device failed"):
             request.wait()
         output: NDArray[np.float32] = request.get_output_tensor(0).data[0].copy()
         idle.append(request)
@@ -149,7 +150,7 @@ def infer_in_turn(
                     yield finish_first()
                 request = idle.pop()
                 array = array[np.newaxis]  # noqa: PLW2901
-                with _device_errors():
+                with _device_errors("the device failed"):
                     request.start_async({0: array}, share_inputs=True)
             running.append((tag, request, array))
             while running and running[0][1] is None:
@@ -163,11 +164,13 @@ def infer_in_turn(
 
 
 @contextmanager
-def _device_errors() -> Iterator[None]:
+def _device_errors(what: str) -> Iterator[None]:
     try:
         yield
+    except I3DError:
+        raise
     except RuntimeError as error:
-        raise DeviceError(f"the device failed: {last_line(error)}; try -D CPU") from error
+        raise DeviceError(f"{what}: {last_line(error)}; try -D CPU") from error
 
 
 def _entirely(clips: Callable[[Path], Iterator[NDArray[Any]]]) -> Callable[[Path], _Inputs]:
@@ -185,7 +188,7 @@ def _average(outputs: _Outputs) -> NDArray[np.float32]:
     return average_logits(parts).astype(np.float32)[np.newaxis]
 
 
-def _compile_for_pixels(model: Any, path: Path, device: str, inference_precision: str) -> Any:
+def _compile_for_pixels(model: Any, device: str, inference_precision: str) -> Any:
     """Compile for clips of float32: the zoo's stretched pixels are fractions."""
     import openvino
     from openvino.preprocess import PrePostProcessor
@@ -194,7 +197,11 @@ def _compile_for_pixels(model: Any, path: Path, device: str, inference_precision
     processor.input(0).tensor().set_layout(openvino.Layout(CLIP_LAYOUT))
     processor.input(0).model().set_layout(openvino.Layout(load_spec().layout))
     properties = {"INFERENCE_PRECISION_HINT": inference_precision}
-    try:
-        return openvino.Core().compile_model(processor.build(), device, properties)
-    except RuntimeError as error:
-        raise DeviceError(f"{device} cannot run {path}: {last_line(error)}; try -D CPU") from error
+    compiled = openvino.Core().compile_model(processor.build(), device, properties)
+    given = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+    if given != inference_precision:
+        raise DeviceError(
+            f"{device} cannot calculate in {inference_precision}, it would take {given}; choose "
+            f"--inference-precision {given}"
+        )
+    return compiled
