@@ -41,6 +41,7 @@ def test_the_converters_command_gives_our_ir(frozen_graph, model_root, spec, tmp
     ("arguments", "message"),
     [
         (["--transform=Pruning"], "unrecognized arguments: --transform=Pruning"),
+        (["--frame=tf"], "unrecognized arguments: --frame=tf"),
         (["--layout=Placeholder(NDHWC)"], r"expected Placeholder\(NDHWC->NDCHW\)"),
         (["--framework=onnx"], "got onnx, expected tf"),
         (["--mean_values=Placeholder[0]"], r"got Placeholder\[0\], expected Placeholder\[127.5\]"),
@@ -61,3 +62,17 @@ def test_a_wrong_graph_fails_as_mo_does(tmp_path, capsys):
 
     assert mo.main([f"--input_model={graph}", f"--output_dir={tmp_path}"]) == 1
     assert capsys.readouterr().err.startswith("[ ERROR ]  ")
+
+
+def test_a_python_without_the_package_is_told_of_the_one_that_has_it(tmp_path):
+    # As the zoo's converter starts it: by its path, with a Python of its own.
+    command = [sys.executable, "-S", "-E", "--", mo.__file__, *CONVERTER_ARGUMENTS]
+
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+
+    assert result.returncode == 1
+    assert re.fullmatch(
+        rf"\[ ERROR \]  {sys.executable} has no package i3d-rgb-tf; install it there, or give "
+        "omz_converter, after -p, the Python that has it\n",
+        result.stderr,
+    )

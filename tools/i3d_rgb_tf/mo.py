@@ -11,8 +11,9 @@ counts, and refuses any other; it needs neither openvino-dev nor TensorFlow.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 __all__ = ["main"]
@@ -63,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _only(expected: str) -> type[str]:
+def _only(expected: str) -> Callable[[str], str]:
     """Make an option that takes one value: this program converts one model in one way."""
 
     def check(text: str) -> str:
@@ -73,7 +74,7 @@ def _only(expected: str) -> type[str]:
             )
         return text
 
-    return check  # type: ignore[return-value]
+    return check
 
 
 def _boolean(text: str) -> bool:
@@ -95,4 +96,9 @@ def _ir_version(path: Path) -> str:
 if __name__ == "__main__":
     # Started by its path, Python would look for every module beside this file first.
     del sys.path[0]
+    if importlib.util.find_spec("i3d_rgb_tf") is None:
+        sys.exit(
+            f"[ ERROR ]  {sys.executable} has no package i3d-rgb-tf; install it there, or give "
+            "omz_converter, after -p, the Python that has it"
+        )
     sys.exit(main())
