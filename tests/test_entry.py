@@ -116,8 +116,11 @@ def test_accuracy_check_states_references_only_for_the_protocol_that_gave_them()
     assert not any("reference" in metric for metric in short_side["metrics"])
 
 
-def test_pre_convert_leaves_an_entry_alone_that_is_not_ours(entry: Path, folder: Path) -> None:
-    (entry / "model.yml").write_text(STOCK_YML)
+@pytest.mark.parametrize("model", [STOCK_YML.encode(), b"", b"\xff", b"files: []", b"{"])
+def test_pre_convert_leaves_an_entry_alone_that_is_not_ours(
+    entry: Path, folder: Path, model: bytes
+) -> None:
+    (entry / "model.yml").write_bytes(model)
 
     assert pre_convert(entry, folder, installed=False) == (0, "")
 
@@ -149,7 +152,7 @@ def test_pre_convert_accepts_a_graph_with_published_tensors(
     ("installed", "expected"),
     [
         (True, "is not the published file (51046552 bytes, SHA-384 8f1c32cc56cc1ca6...), and "),
-        (False, "its tensors cannot be checked without the package i3d-rgb-tf"),
+        (False, "or give omz_converter, after -p, the Python that has it"),
     ],
 )
 def test_pre_convert_refuses_another_file(

@@ -15,7 +15,10 @@ _CHUNK_BYTES = 1 << 20
 _CHECKPOINT_FOLDERS = ("", "rgb_imagenet", "rgb_scratch")
 _INDEX = "model.ckpt.index"
 _DATA = "model.ckpt.data-00000-of-00001"
-_INSTALL = "install it into this Python with: {} -m pip install 'i3d-rgb-tf[freeze]'"
+_INSTALL = (
+    "install it, from Python 3.10 on, with: {} -m pip install 'i3d-rgb-tf[freeze]', or give "
+    "omz_converter, after -p, the Python that has it"
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -52,7 +55,7 @@ def _published_file(path: Path) -> dict[str, Any] | None:
             return None
         file: dict[str, Any] = document["files"][0]
         return {key: file[key] for key in ("name", "size", "checksum")}
-    except (OSError, yaml.YAMLError, LookupError, TypeError):
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, LookupError, TypeError):
         return None
 
 
