@@ -17,7 +17,7 @@ FLOORS = (
     ("errors", "labels"),
     ("architecture", "containers", "hashes", "storage", "timing"),
     ("tensors",),
-    ("spec", "fetch", "video", "clips", "whole"),
+    ("spec", "fetch", "video", "clips", "whole", "ahead"),
     (
         "calibration",
         "compare",

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from i3d_rgb_tf.ahead import read_ahead
 from i3d_rgb_tf.errors import DatasetError, DeviceError, I3DError, VideoError, last_line
 from i3d_rgb_tf.ir import read_ir, read_provenance
 from i3d_rgb_tf.labels import NUM_LABELS
@@ -55,28 +57,35 @@ class Network:
     combine: Callable[[_Outputs], NDArray[np.float32]]
     """The probabilities of a video's clips, from the outputs and what counts of each."""
 
-    def answer(self, videos: Iterable[tuple[str, Path]]) -> Iterator[Answer]:
-        """Yield an answer for each name and path, in order."""
-        outputs: _Outputs = []
-        for (name, part, reason), output in infer_in_turn(self.compiled, self._inputs(videos)):
-            if output is not None:
-                outputs.append((output, part))
-                continue
-            yield Answer(name, None if reason else self.combine(outputs), reason)
-            outputs = []
+    def answer(
+        self, videos: Iterable[tuple[str, Path]], *, workers: int = 1
+    ) -> Generator[Answer, None, None]:
+        """Yield an answer for each name and path, in order, reading `workers` videos at once."""
+        sources = (partial(self._inputs, name, path) for name, path in videos)
+        counting: _Outputs = []
+        # Threads that read must be told when nobody wants more, not when it is forgotten.
+        with (
+            closing(read_ahead(sources, workers)) as inputs,
+            closing(infer_in_turn(self.compiled, inputs)) as outputs,
+        ):
+            for (name, part, reason), output in outputs:
+                if output is not None:
+                    counting.append((output, part))
+                    continue
+                yield Answer(name, None if reason else self.combine(counting), reason)
+                counting = []
 
     def _inputs(
-        self, videos: Iterable[tuple[str, Path]]
+        self, name: str, path: Path
     ) -> Iterator[tuple[tuple[str, slice, str], NDArray[Any] | None]]:
-        """Yield the inputs of each video, then a mark of its end without one."""
-        for name, path in videos:
-            reason = ""
-            try:
-                for frames, part in self.read(path):
-                    yield (name, part, ""), frames
-            except (DatasetError, VideoError) as error:
-                reason = str(error)
-            yield (name, slice(0), reason), None
+        """Yield the inputs of a video, then a mark of its end without one."""
+        reason = ""
+        try:
+            for frames, part in self.read(path):
+                yield (name, part, ""), frames
+        except (DatasetError, VideoError) as error:
+            reason = str(error)
+        yield (name, slice(0), reason), None
 
 
 def load_network(
@@ -106,7 +115,7 @@ def load_network(
 
 def infer_in_turn(
     compiled: Any, inputs: Iterable[tuple[_Tag, NDArray[Any] | None]]
-) -> Iterator[tuple[_Tag, NDArray[np.float32] | None]]:
+) -> Generator[tuple[_Tag, NDArray[np.float32] | None], None, None]:
     """Infer in order while `inputs` makes the next ones, of which at most three are in memory.
 
     Parameters
