@@ -20,15 +20,15 @@ SOURCES += ("model.yml", "noxfile.py", "pyproject.toml", "setup.cfg", "setup.py"
 @pytest.fixture(scope="session")
 def sources(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of the sources to build from."""
-    fbroken = tmp_path_factory.mktemp("sources")
+    folder = tmp_path_factory.mktemp("sources")
     ignored = shutil.ignore_patterns("*.egg-info", "__pycache__")
     for name in SOURCES:
         source = repository / name
         if source.is_dir():
-            shutil.copytree(source, fbroken / name, ignore=ignored)
+            shutil.copytree(source, folder / name, ignore=ignored)
         elif source.is_file():
-            shutil.copy(source, fbroken)
-    return fbroken
+            shutil.copy(source, folder)
+    return folder
 
 
 def clean_environment(**added: str) -> dict[str, str]:
@@ -65,8 +65,8 @@ def wheel_of_sdist(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     sdist = build("sdist", sources, tmp_path_factory.mktemp("sdist"))
     unpacked = tmp_path_factory.mktemp("unpacked")
     shutil.unpack_archive(sdist, unpacked, filter="data")
-    (fbroken,) = unpacked.iterdir()
-    return build("wheel", fbroken, tmp_path_factory.mktemp("wheel-of-sdist"))
+    (folder,) = unpacked.iterdir()
+    return build("wheel", folder, tmp_path_factory.mktemp("wheel-of-sdist"))
 
 
 def installed_entry(environment: Path, *what: object) -> Path:
@@ -74,7 +74,7 @@ def installed_entry(environment: Path, *what: object) -> Path:
     run(sys.executable, "-m", "venv", "--without-pip", environment)
     python = environment / "bin" / "python"
     (site_packages,) = environment.glob("lib/python*/site-packages")
-    # A fbroken named in a .pth file comes after the environment's own, and its .pth files are
+    # A folder named in a .pth file comes after the environment's own, and its .pth files are
     # not read, so an editable install in it is not seen.
     (site_packages / "borrowed.pth").write_text(f"{sysconfig.get_paths()['purelib']}\n")
     install = (sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps")
@@ -97,10 +97,10 @@ def test_a_wheel_carries_the_entry(
     assert entry.is_relative_to(tmp_path.resolve() / "env")
     assert entry.parts[-4:] == ("i3d_rgb_tf", "zoo_entry", "public", "i3d-rgb-tf")
     assert (entry.parent / "licenses" / "APACHE-2.0.txt").is_file()
-    # pip compiles the scripts; that fbroken is not of the entry.
+    # pip compiles the scripts; that folder is not of the entry.
     found, original = (
-        {path.name: path.read_bytes() for path in fbroken.iterdir() if path.is_file()}
-        for fbroken in (entry, sources / "models" / "public" / "i3d-rgb-tf")
+        {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+        for folder in (entry, sources / "models" / "public" / "i3d-rgb-tf")
     )
     assert found == original
 
