@@ -39,7 +39,8 @@ def run_tool(tool: str, arguments: Sequence[str]) -> int:
     Raises
     ------
     ZooError
-        No zoo is installed, or it does not have this tool.
+        No zoo is installed, it does not have this tool, or the tool refuses its arguments in a
+        sentence of its own.
     """
     model_root = find_zoo().model_root
     common, main = _load(tool)
@@ -57,15 +58,17 @@ def run_tool(tool: str, arguments: Sequence[str]) -> int:
 
 def _load(tool: str) -> tuple[Any, Any]:
     for package in ZOO_PACKAGES:
+        name = f"{package}.omz_{tool}"
         try:
-            module = importlib.import_module(f"{package}.omz_{tool}")
-        except ModuleNotFoundError as error:
-            if not (error.name or "").startswith(package.split(".")[0]):
+            module = importlib.import_module(name)
+            return importlib.import_module(f"{package}._common"), module.main
+        except ImportError as error:
+            # Not there is the tool itself, or a package that it would be in.
+            missing = isinstance(error, ModuleNotFoundError)
+            if not (missing and f"{name}.".startswith(f"{error.name}.")):
                 raise ZooError(
-                    f"omz_{tool} cannot start: {error}; install it with: pip install {error.name}"
+                    f"omz_{tool} cannot start: {error}; see what its package needs with: pip check"
                 ) from error
-            continue
-        return importlib.import_module(f"{package}._common"), module.main
     raise ZooError(f"the zoo installed here has no omz_{tool}; openvino-dev 2023.3 has them all")
 
 
