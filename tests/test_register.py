@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from i3d_rgb_tf.cli import main
 from i3d_rgb_tf.errors import ZooError
 from i3d_rgb_tf.register import register, registration, unregister
 from i3d_rgb_tf.spec import entry_folder
-from i3d_rgb_tf.zoo import Zoo, entry_digests, find_zoo
+from i3d_rgb_tf.zoo import Zoo, changing, entry_digests, find_zoo
 
 STOCK_MODEL = "task_type: action_recognition\ninput_info:\n  - layout: NDHWC\n"
 STOCK = {
@@ -295,7 +296,9 @@ def test_an_interrupted_register_is_reported(zoo, monkeypatch):
 
 
 def test_two_processes_at_once_end_with_a_whole_entry(zoo, tmp_path):
+    """Each has its own temporary folder, as jobs of a cluster have."""
     before = snapshot(tmp_path)
+    folders = [tmp_path.parent / f"{tmp_path.name}-{number}" for number in range(2)]
     program = (
         "import sys; from pathlib import Path\n"
         "from i3d_rgb_tf.register import register, unregister\n"
@@ -305,13 +308,18 @@ def test_two_processes_at_once_end_with_a_whole_entry(zoo, tmp_path):
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-c", program, tmp_path]
-    processes = [subprocess.Popen(command, env=environment) for _ in range(2)]
+    processes = []
+    for folder in folders:
+        folder.mkdir()
+        own = {**environment, "TMPDIR": str(folder)}
+        processes.append(subprocess.Popen(command, env=own))
 
     while any(process.poll() is None for process in processes):
         assert (zoo.entry / "model.yml").is_file()
 
     assert [process.returncode for process in processes] == [0, 0]
     assert snapshot(tmp_path) == before
+    assert not any(list(folder.iterdir()) for folder in folders)
 
 
 AS_NOBODY = """
@@ -460,15 +468,42 @@ def test_a_damaged_manifest_is_named(zoo):
         registration(zoo)
 
 
-def test_another_process_that_does_not_end_is_named(zoo, monkeypatch):
-    from filelock import FileLock
+@pytest.fixture
+def without_folder_locks(monkeypatch):
+    """Behave as on Windows and NFS."""
+    monkeypatch.setattr(zoos, "_lock_folder", lambda *_: False)
 
+
+def test_another_process_that_does_not_end_is_named(zoo, monkeypatch):
     monkeypatch.setattr(zoos, "_LOCK_TIMEOUT_SECONDS", 0.1)
-    with FileLock(zoos._lock_path(zoo)), pytest.raises(ZooError, match="another process"):
+    with changing(zoo), pytest.raises(ZooError, match="another process"):
         register(zoo)
 
 
-def test_a_lock_that_cannot_be_had_is_named(zoo, tmp_path):
+def test_a_folder_that_has_no_lock_is_noticed(zoo, monkeypatch):
+    import fcntl
+
+    def refuse(*_):
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+    with ExitStack() as stack:
+        assert not zoos._lock_folder(zoo, stack)
+
+
+def test_where_folders_have_no_lock_a_file_has(zoo, tmp_path, monkeypatch, without_folder_locks):
+    before = snapshot(tmp_path)
+    monkeypatch.setattr(zoos, "_LOCK_TIMEOUT_SECONDS", 0.1)
+
+    with changing(zoo), pytest.raises(ZooError, match="another process"):
+        register(zoo)
+    register(zoo)
+    unregister(zoo)
+    assert snapshot(tmp_path) == before
+
+
+def test_a_lock_that_cannot_be_had_is_named(zoo, tmp_path, without_folder_locks):
     before = snapshot(tmp_path)
     path = zoos._lock_path(zoo)
     path.mkdir()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import hashlib
 import importlib.util
+import os
 import shlex
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -32,6 +34,7 @@ ZOO_PACKAGES = ("omz_tools", "openvino.model_zoo")
 
 _BYTE_CODE = "__pycache__"
 _LOCK_TIMEOUT_SECONDS = 60
+_LOCK_POLL_SECONDS = 0.05
 _REMEDIES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space, then try again"),
     **dict.fromkeys(
@@ -214,6 +217,40 @@ def _package_folder(package: str) -> Path:
 
 @contextmanager
 def _locked(zoo: Zoo) -> Iterator[None]:
+    with ExitStack() as stack:
+        if not _lock_folder(zoo, stack):
+            stack.enter_context(_locked_file(zoo))
+        yield
+
+
+def _lock_folder(zoo: Zoo, stack: ExitStack) -> bool:
+    """Wait for a lock on the folder of models itself; return False where folders have none.
+
+    It leaves no file behind, and is the same for every user and every temporary folder.
+    """
+    try:
+        import fcntl
+
+        handle = os.open(zoo.model_root, os.O_RDONLY)
+    except (ImportError, OSError):
+        return False  # Windows
+    stack.callback(os.close, handle)
+    end = time.monotonic() + _LOCK_TIMEOUT_SECONDS
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > end:
+                raise _held_by_another(zoo) from error
+            time.sleep(_LOCK_POLL_SECONDS)
+        except OSError:
+            return False  # NFS
+        else:
+            return True
+
+
+@contextmanager
+def _locked_file(zoo: Zoo) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     path = _lock_path(zoo)
@@ -221,10 +258,7 @@ def _locked(zoo: Zoo) -> Iterator[None]:
     try:
         lock.acquire(timeout=_LOCK_TIMEOUT_SECONDS)
     except Timeout as error:
-        raise ZooError(
-            f"another process has been changing {zoo.entry} for {_LOCK_TIMEOUT_SECONDS} s; "
-            "wait for it to end, then try again"
-        ) from error
+        raise _held_by_another(zoo) from error
     except OSError as error:
         raise ZooError(
             f"cannot lock {path}: {error.strerror or error}; another user's register may have "
@@ -234,6 +268,13 @@ def _locked(zoo: Zoo) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _held_by_another(zoo: Zoo) -> ZooError:
+    return ZooError(
+        f"another process has been changing {zoo.entry} for {_LOCK_TIMEOUT_SECONDS} s; "
+        "wait for it to end, then try again"
+    )
 
 
 def _lock_path(zoo: Zoo) -> Path:
