@@ -33,6 +33,7 @@ FLOORS = (
         "zoo",
     ),
     (
+        "accuracy",
         "answers",
         "convert",
         "debias",

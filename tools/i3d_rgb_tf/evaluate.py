@@ -4,44 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
+from i3d_rgb_tf.accuracy import (
+    Accuracy,
+    Confusion,
+    class_accuracies,
+    find_confusions,
+    overall_accuracies,
+)
 from i3d_rgb_tf.answers import Network, load_network
 from i3d_rgb_tf.errors import StorageError
 from i3d_rgb_tf.journal import Row, append_row, holds_only, read_rows, write_rows
-from i3d_rgb_tf.labels import load_labels
 from i3d_rgb_tf.listed import ListedVideo, list_videos
 from i3d_rgb_tf.protocols import PROTOCOLS
 from i3d_rgb_tf.runtime import InferencePrecision
 from i3d_rgb_tf.storage import replaced_file, storage_errors
 
-__all__ = ["Accuracy", "Evaluation", "evaluate", "interval"]
-
-_TOP = 5
-_NORMAL_95 = 1.959963984540054
-"""Standard deviations on either side of the mean that hold 95 % of a normal distribution."""
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """How many answers were right."""
-
-    correct: int
-    """Of the label's rank below the first or the fifth."""
-    count: int
-    """Of all."""
-    fraction: float
-    """correct / count; 0 when there are none."""
-    low: float
-    """Lower end of the 95 % interval of Wilson, which takes answers for independent."""
-    high: float
-    """Its upper end."""
+__all__ = ["Evaluation", "evaluate"]
 
 
 @dataclass(frozen=True)
@@ -78,6 +61,10 @@ class Evaluation:
     """The same of the mean over the clips of a video."""
     video_top5: Accuracy
     """And among the five highest."""
+    classes: dict[str, Accuracy]
+    """Top-1 of the videos of each label that occurs."""
+    confusions: tuple[Confusion, ...]
+    """Which labels were taken for which, the most frequent first."""
     predictions: str
     """Path of the answers: JSON lines of name, label, source (a digest of sizes and times of what
     was read) and the probabilities of each clip."""
@@ -141,28 +128,14 @@ def evaluate(
             num_videos=len(rows),
             missing=missing,
             failed=failed,
-            **_accuracies(rows),
+            **overall_accuracies(rows),
+            classes=class_accuracies(rows),
+            confusions=find_confusions(rows),
             predictions=str(journal),
         )
         with replaced_file(output / f"{stem}.json") as part:
             part.write_text(json.dumps(asdict(evaluation), indent=1) + "\n", encoding="utf-8")
     return evaluation
-
-
-def interval(correct: int, count: int) -> tuple[float, float]:
-    """Return the 95 % interval of a fraction after Wilson.
-
-    >>> tuple(round(end, 4) for end in interval(268, 400))
-    (0.6225, 0.7143)
-    """
-    if not count:
-        return 0.0, 1.0
-    square = _NORMAL_95**2
-    fraction = correct / count
-    middle = fraction + square / (2 * count)
-    half = _NORMAL_95 * math.sqrt(fraction * (1 - fraction) / count + square / (4 * count**2))
-    scale = 1 + square / count
-    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
 
 
 @contextmanager
@@ -229,26 +202,6 @@ def _is_of(video: ListedVideo | None, row: Row) -> bool:
 
 def _silent(*_: int) -> None:
     pass
-
-
-def _accuracies(rows: list[Row]) -> dict[str, Accuracy]:
-    indices = {label: index for index, label in enumerate(load_labels())}
-    clips: list[int] = []
-    videos: list[int] = []
-    for row in rows:
-        answers, index = row.clips, indices[row.label]
-        clips += [int((answer > answer[index]).sum()) for answer in answers]
-        mean = answers.mean(axis=0, dtype=np.float64)
-        videos.append(int((mean > mean[index]).sum()))
-    return {
-        f"{kind}_top{top}": _accuracy(sum(rank < top for rank in ranks), len(ranks))
-        for kind, ranks in (("clip", clips), ("video", videos))
-        for top in (1, _TOP)
-    }
-
-
-def _accuracy(correct: int, count: int) -> Accuracy:
-    return Accuracy(correct, count, correct / count if count else 0.0, *interval(correct, count))
 
 
 def _digest(model: Path) -> str:

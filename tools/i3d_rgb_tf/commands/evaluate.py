@@ -22,6 +22,9 @@ EXAMPLES = """\
   i3d-rgb-tf evaluate prepared -m FP32.xml INT8.xml --protocol paper --format json -o results
 """
 
+_SHOWN = 3
+"""Classes and confusions; all are in the JSON."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -83,6 +86,19 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if any(result.missing or result.failed for result in results) else 0
 
 
+def _weaknesses(result: Evaluation) -> list[str]:
+    worst = sorted(result.classes.items(), key=lambda item: (item[1].fraction, -item[1].count))
+    lines = [
+        f"  often wrong: {label}: {each.correct} of {each.count}"
+        for label, each in worst[:_SHOWN]
+        if each.correct < each.count
+    ]
+    return lines + [
+        f"  confused: {pair.label} named {pair.named}: {pair.count}"
+        for pair in result.confusions[:_SHOWN]
+    ]
+
+
 def _text(result: Evaluation) -> str:
     lines = [
         f"{result.model} ({result.weights}, {result.inference_precision} on {result.device})",
@@ -95,6 +111,7 @@ def _text(result: Evaluation) -> str:
             f"  {name.replace('_', ' '):10}  {each.fraction:7.2%}  {each.correct} of {each.count}"
             f"  (95 %: {each.low:.2%} to {each.high:.2%})"
         )
+    lines += _weaknesses(result)
     lines.append(f"  published, not measured here: {result.published or 'nothing'}")
     lines += [f"  missing: {name}: {path}" for name, path in result.missing.items()]
     lines += [f"  failed: {name}: {reason}" for name, reason in result.failed.items()]
