@@ -34,6 +34,7 @@ def test_the_converters_command_gives_our_ir(frozen_graph, model_root, spec, tmp
     assert "Weights: rgb_scratch" in result.stdout
     assert read_provenance(read_ir(path)).weights == "rgb_scratch"
     ours = spec.ir_path(model_root, "FP16")
+    assert path.read_bytes() == ours.read_bytes()
     assert path.with_suffix(".bin").read_bytes() == ours.with_suffix(".bin").read_bytes()
 
 

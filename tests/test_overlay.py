@@ -7,7 +7,7 @@ import pytest
 
 from i3d_rgb_tf.cli import main
 from i3d_rgb_tf.errors import ZooError
-from i3d_rgb_tf.overlay import run_tool
+from i3d_rgb_tf.overlay import TOOLS, run_tool
 from i3d_rgb_tf.zoo import entry_digests
 
 SHOW_MODELS = """
@@ -95,3 +95,10 @@ def test_what_a_tool_lacks_is_named(tools, source, message):
 
     with pytest.raises(ZooError, match=message):
         run_tool("converter", [])
+
+
+def test_the_command_offers_every_tool(capsys):
+    with pytest.raises(SystemExit):
+        main(["omz", "--help"])
+
+    assert f"{{{','.join(TOOLS)}}}" in capsys.readouterr().out

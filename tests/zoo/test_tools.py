@@ -69,7 +69,10 @@ def test_the_stock_model_optimizer_next_to_openvino_2026_does_not_run(tools, pub
         pytest.skip("a finding about OpenVINO 2026")
     tools.run("omz_downloader", *NAME, cwd=tmp_path)
 
-    assert convert(tools, tmp_path, mo=False, check=False).returncode != 0
+    failed = convert(tools, tmp_path, mo=False, check=False)
+
+    assert failed.returncode != 0
+    assert "Unable to load Model Optimizer" in failed.stdout
 
 
 def test_our_commands_and_the_zoos_take_over_from_each_other(tools, published, tmp_path):
@@ -118,6 +121,7 @@ def test_pre_convert_refuses_a_graph_that_is_not_the_published_one(tools, regist
     failed = convert(tools, tmp_path, mo=True, check=False)
 
     assert failed.returncode != 0
+    assert "(13 bytes) is not the published file" in failed.stdout
     assert not list(tmp_path.rglob("*.xml"))
 
 
