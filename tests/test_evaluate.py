@@ -93,7 +93,7 @@ def undisturbed(
 def _start(many: Path, model: Path, output: Path, **options: Any) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "i3d_rgb_tf", "evaluate", many, "-m", model, "-o", output]
     return subprocess.Popen(
-        [*map(str, command), "--protocol", "paper"],
+        [*map(str, command), "--protocol", "paper", "--workers", "3"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -120,16 +120,16 @@ def _finish(many: Path, model: Path, output: Path, undisturbed: tuple[Evaluation
 def test_a_killed_run_goes_on_where_it_was(
     many: Path, model: Path, tmp_path: Path, undisturbed: tuple[Evaluation, bytes]
 ) -> None:
-    for num_lines in (1, 3):
+    for num_lines, sent in ((1, signal.SIGKILL), (3, signal.SIGKILL), (5, signal.SIGINT)):
         process = _start(many, model, tmp_path)
         while _num_lines(tmp_path) < num_lines and process.poll() is None:
             time.sleep(0.001)
         if num_lines == 1:
             with pytest.raises(StorageError, match="another run is writing .*jsonl; wait for it"):
                 evaluate(many, model, tmp_path, protocol="paper")
-        process.kill()
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL
+        process.send_signal(sent)
+        process.communicate(timeout=30)
+        assert process.returncode in (-sent, 128 + sent)
         assert _num_lines(tmp_path) < 11
 
     _finish(many, model, tmp_path, undisturbed)
@@ -160,8 +160,9 @@ def test_an_output_that_cannot_be_is_one_line(many: Path, model: Path, tmp_path:
         evaluate(many, model, tmp_path / "file" / "out", protocol="paper")
 
 
-def test_the_order_of_the_videos_changes_nothing(
-    many: Path, model: Path, tmp_path: Path, undisturbed: tuple[Evaluation, bytes]
+@pytest.mark.parametrize("workers", [1, 2, 7])
+def test_order_and_workers_change_nothing(
+    many: Path, model: Path, tmp_path: Path, undisturbed: tuple[Evaluation, bytes], workers: int
 ) -> None:
     rows = json.loads((many / "manifest.json").read_text())
     (tmp_path / "manifest.json").write_text(json.dumps(rows[:5]))
@@ -170,7 +171,7 @@ def test_the_order_of_the_videos_changes_nothing(
     assert first.num_videos == 5
     (tmp_path / "manifest.json").write_text(json.dumps(sorted(rows, key=lambda row: row["path"])))
 
-    result = evaluate(tmp_path, model, output, protocol="paper")
+    result = evaluate(tmp_path, model, output, protocol="paper", workers=workers)
 
     expected, answers = undisturbed
     assert replace(result, predictions=expected.predictions) == expected

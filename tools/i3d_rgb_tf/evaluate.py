@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -78,6 +79,7 @@ def evaluate(
     protocol: str = "zoo",
     device: str = "CPU",
     inference_precision: InferencePrecision = "f32",
+    workers: int | None = None,
     on_progress: Callable[[int, int], object] | None = None,
 ) -> Evaluation:
     """Run a protocol; continue where an interrupted run of the same model and protocol stopped.
@@ -94,6 +96,9 @@ def evaluate(
         A key of `i3d_rgb_tf.protocols.PROTOCOLS`.
     device, inference_precision
         Of OpenVINO; f32 is what accuracy_check 2023.3 calculates in.
+    workers
+        How many videos are read at once, beside inference; None for one per four cores that this
+        process may use. It changes nothing but the time and the memory: up to 115 MB each.
     on_progress
         Called with the number of videos done and of all.
 
@@ -113,8 +118,9 @@ def evaluate(
     digest = _digest(model)
     stem = _stem(protocol, digest, device, inference_precision, str(prepared.resolve()))
     journal = output / f"{stem}.jsonl"
+    workers = workers or max(1, len(os.sched_getaffinity(0)) // 4)
     with _alone(output, stem):
-        rows, failed = _answers(videos, network, journal, on_progress or _silent)
+        rows, failed = _answers(videos, network, journal, workers, on_progress or _silent)
         described = PROTOCOLS[protocol]
         evaluation = Evaluation(
             protocol=protocol,
@@ -168,6 +174,7 @@ def _answers(
     videos: list[ListedVideo],
     network: Network,
     journal: Path,
+    workers: int,
     on_progress: Callable[[int, int], object],
 ) -> tuple[list[Row], dict[str, str]]:
     """Return a row for each video, of the journal or new, and why others have none."""
@@ -178,14 +185,15 @@ def _answers(
         write_rows(journal, _in_order(rows, usable))
     todo = [(name, video.path) for name, video in usable.items() if name not in rows]
     on_progress(len(rows) + len(failed), len(videos))
-    for answer in network.answer(todo):
-        if answer.clips is None:
-            failed[answer.name] = answer.reason
-        else:
-            video = usable[answer.name]
-            rows[answer.name] = Row(video.name, video.label, video.source, answer.clips)
-            append_row(journal, rows[answer.name])
-        on_progress(len(rows) + len(failed), len(videos))
+    with closing(network.answer(todo, workers=workers)) as answers:
+        for answer in answers:
+            if answer.clips is None:
+                failed[answer.name] = answer.reason
+            else:
+                video = usable[answer.name]
+                rows[answer.name] = Row(video.name, video.label, video.source, answer.clips)
+                append_row(journal, rows[answer.name])
+            on_progress(len(rows) + len(failed), len(videos))
     ordered = _in_order(rows, usable)
     if list(rows) != [row.name for row in ordered]:
         write_rows(journal, ordered)

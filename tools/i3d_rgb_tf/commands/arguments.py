@@ -12,8 +12,10 @@ __all__ = [
     "add_directory",
     "add_format",
     "add_output_directory",
+    "add_performance_hint",
     "add_zoo",
     "directory",
+    "positive",
 ]
 
 
@@ -23,6 +25,13 @@ def directory(text: str) -> Path:
     if path.exists() and not path.is_dir():
         raise argparse.ArgumentTypeError(f"{text} is a file, expected a folder")
     return path
+
+
+def positive(text: str) -> int:
+    """Take a number from 1 on."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+    return int(text)
 
 
 def add_directory(parser: argparse._ActionsContainer) -> None:
@@ -88,6 +97,17 @@ def add_device(parser: argparse.ArgumentParser) -> None:
         "--inference-precision",
         choices=("f32", "bf16", "f16"),
         help="what the device calculates in (default: what it does fastest)",
+    )
+
+
+def add_performance_hint(parser: argparse.ArgumentParser) -> None:
+    """Add ``--performance-hint``."""
+    parser.add_argument(
+        "--performance-hint",
+        choices=("latency", "throughput"),
+        default="latency",
+        help="one clip at a time on all cores, or several at once, which takes more memory "
+        "(default: %(default)s)",
     )
 
 

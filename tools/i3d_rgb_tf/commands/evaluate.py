@@ -3,7 +3,8 @@
 zoo: what accuracy_check measures on the same frames; zoo-400: of the first 400 videos; clip: the
 middle 79 frames of each video; paper: every whole video in one pass, as DeepMind measured. The
 first two need `prepare --frames`. Continues where it was stopped; a video that has changed is run
-again. Each figure comes with how it was made and what was published for it.
+again. Each figure comes with how it was made and what was published for it. OUTPUT/<protocol>.html
+compares the IRs of the run.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _SHOWN = 3
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    from i3d_rgb_tf.commands.arguments import add_format, directory
+    from i3d_rgb_tf.commands.arguments import add_format, directory, positive
 
     parser.add_argument("prepared", type=directory, help="folder that prepare wrote")
     parser.add_argument(
@@ -52,6 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="f32",
         help="what the device calculates in (default: %(default)s, as accuracy_check 2023.3)",
     )
+    parser.add_argument(
+        "--workers",
+        type=positive,
+        metavar="N",
+        help="videos that are read at once (default: one per four cores)",
+    )
     add_format(parser)
 
 
@@ -60,6 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from i3d_rgb_tf.evaluate import evaluate
+    from i3d_rgb_tf.report import write_report
 
     results = []
     for model in arguments.model:
@@ -76,12 +84,17 @@ def run(arguments: argparse.Namespace) -> int:
                 protocol=arguments.protocol,
                 device=arguments.device,
                 inference_precision=arguments.inference_precision,
+                workers=arguments.workers,
                 on_progress=show,
             )
         results.append(result)
         if arguments.format == "text":
             print(_text(result))
-    if arguments.format == "json":
+    report = arguments.output / f"{arguments.protocol}.html"
+    write_report(report, results)
+    if arguments.format == "text":
+        print(f"report: {report}")
+    else:
         print(json.dumps([asdict(result) for result in results], indent=2))
     return 1 if any(result.missing or result.failed for result in results) else 0
 
