@@ -189,6 +189,9 @@ def test_the_command_shows_counts_and_what_failed(
     assert "1 videos, 1 missing, 0 failed" in said
     assert "clip top1" in said
     assert f"missing: b: {prepared / 'gone.mp4'}" in said
+    page = prepared / "out" / "clip.html"
+    assert f"report: {page}" in said
+    assert str(prepared / "gone.mp4") in page.read_text()
     assert main([*command, "--protocol", "clip", "--format", "json"]) == 1
     assert list(json.loads(capsys.readouterr().out)[0]["missing"]) == ["b"]
     assert main([*command, "--protocol", "zoo"]) == 1

@@ -45,7 +45,7 @@ FLOORS = (
         "listed",
     ),
     ("evaluate", "mo", "prepare", "quantize", "verify"),
-    ("benchmark",),
+    ("benchmark", "report"),
     ("__init__",),
     ("commands", "commands.arguments"),
     tuple(f"commands.{name}" for name in COMMANDS),
