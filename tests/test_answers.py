@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import re
-import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +12,7 @@ import openvino
 import openvino.opset13 as operations
 import pytest
 
-from i3d_rgb_tf.answers import Network, _average, infer_in_turn, load_network
+from i3d_rgb_tf.answers import Network, _average, load_network
 from i3d_rgb_tf.commands.demo import _fetch_video
 from i3d_rgb_tf.errors import DeviceError, VideoError
 from i3d_rgb_tf.protocols import whole_video
@@ -32,56 +30,6 @@ def double() -> openvino.CompiledModel:
 
 def _values(*numbers: float) -> np.ndarray:
     return np.array(numbers, np.float32)
-
-
-def test_outputs_come_in_order_and_marks_between_them(double: openvino.CompiledModel) -> None:
-    inputs = [("a", _values(1)), ("b", _values(2, 4)), ("-", None), ("c", _values(5)), ("+", None)]
-
-    found = [(tag, output) for tag, output in infer_in_turn(double, inputs)]
-
-    assert [tag for tag, _ in found] == ["a", "b", "-", "c", "+"]
-    assert [None if output is None else output.tolist() for _, output in found] == [
-        [2.0],
-        [6.0],
-        None,
-        [10.0],
-        None,
-    ]
-
-
-def test_the_next_inputs_are_read_while_one_is_inferred(double: openvino.CompiledModel) -> None:
-    events = []
-    alive: list[weakref.ref[np.ndarray]] = []
-    most = 0
-
-    def inputs() -> Iterator[tuple[int, np.ndarray]]:
-        nonlocal most
-        for index in range(20):
-            events.append(f"read {index}")
-            array = _values(index)
-            alive.append(weakref.ref(array))
-            gc.collect()
-            most = max(most, sum(each() is not None for each in alive))
-            yield index, array
-
-    for index, _ in infer_in_turn(double, inputs()):
-        events.append(f"done {index}")
-
-    assert events.index("read 2") < events.index("done 0")
-    # Two run, one is read, one stays in a request until that gets another.
-    assert most <= 4
-
-
-def test_a_run_that_is_given_up_waits_for_what_runs(double: openvino.CompiledModel) -> None:
-    outputs = infer_in_turn(double, ((index, _values(index)) for index in range(9)))
-
-    assert next(outputs)[0] == 0
-    outputs.close()
-
-
-def test_a_device_that_fails_is_one_line(double: openvino.CompiledModel) -> None:
-    with pytest.raises(DeviceError, match="the device failed: .*; try -D CPU"):
-        list(infer_in_turn(double, [("x", np.zeros((3, 3), np.float32))]))
 
 
 def test_a_video_that_breaks_off_leaves_the_others_alone(double: openvino.CompiledModel) -> None:

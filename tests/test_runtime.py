@@ -1,10 +1,15 @@
+import gc
+import weakref
+
+import numpy as np
 import openvino
+import openvino.opset13 as operations
 import pytest
 
 from i3d_rgb_tf import runtime
 from i3d_rgb_tf.errors import DeviceError
 from i3d_rgb_tf.ir import read_ir
-from i3d_rgb_tf.runtime import compile_for_clips
+from i3d_rgb_tf.runtime import compile_for_clips, infer_in_turn
 
 
 @pytest.fixture
@@ -81,3 +86,147 @@ def test_the_cache_folder_is_the_users(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
     assert runtime._cache_folder().parent == tmp_path / "i3d-rgb-tf"
+
+
+@pytest.fixture(scope="module")
+def double():
+    """Return a network that takes any number of values and gives twice their mean."""
+    values = operations.parameter([1, -1], np.float32)
+    mean = operations.reduce_mean(values, np.int64(1), keep_dims=True)
+    model = openvino.Model([operations.multiply(mean, np.float32(2))], [values], "double")
+    return openvino.Core().compile_model(model, "CPU")
+
+
+class FakeRequest:
+    """Takes its time: it is done when somebody waits for it, or when `done` is set."""
+
+    def __init__(self, events):
+        self.events = events
+        self.done = False
+
+    def start_async(self, inputs, share_inputs):
+        self.values = inputs[0]
+        self.done = False
+        self.events.append(f"start {self.values.item():.0f}")
+
+    def wait_for(self, milliseconds):
+        assert milliseconds == 0
+        return self.done
+
+    def wait(self):
+        self.events.append(f"wait {self.values.item():.0f}")
+
+    def get_output_tensor(self, index):
+        return openvino.Tensor(self.values.copy())
+
+
+class FakeCompiled:
+    """A device that works on `num_streams` inputs at once."""
+
+    def __init__(self, num_streams):
+        self.num_streams = num_streams
+        self.events = []
+        self.requests = []
+
+    def get_property(self, name):
+        return {"OPTIMAL_NUMBER_OF_INFER_REQUESTS": self.num_streams}[name]
+
+    def create_infer_request(self):
+        self.requests.append(FakeRequest(self.events))
+        return self.requests[-1]
+
+
+def _values(*numbers):
+    return np.array(numbers, np.float32)
+
+
+def test_outputs_come_in_order_and_marks_between_them(double):
+    inputs = [("a", _values(1)), ("b", _values(2, 4)), ("-", None), ("c", _values(5)), ("+", None)]
+
+    found = list(infer_in_turn(double, inputs))
+
+    assert [tag for tag, _ in found] == ["a", "b", "-", "c", "+"]
+    assert [None if output is None else output.tolist() for _, output in found] == [
+        [2.0],
+        [6.0],
+        None,
+        [10.0],
+        None,
+    ]
+
+
+@pytest.mark.parametrize("num_streams", [1, 4])
+def test_the_device_always_has_one_input_more_than_it_works_on(num_streams):
+    compiled = FakeCompiled(num_streams)
+
+    def inputs():
+        for index in range(10):
+            compiled.events.append(f"read {index}")
+            yield index, _values(index)
+
+    outputs = infer_in_turn(compiled, inputs())
+
+    assert next(outputs)[0] == 0
+    first = [f"{what} {index}" for index in range(num_streams + 1) for what in ("read", "start")]
+    assert compiled.events == [*first, f"read {num_streams + 1}", "wait 0"]
+    assert [tag for tag, _ in outputs] == list(range(1, 10))
+
+
+def test_the_inputs_after_a_mark_are_read_while_those_before_it_are_inferred():
+    compiled = FakeCompiled(1)
+    inputs = iter([("a", _values(0)), ("end of a", None), ("b", _values(1)), ("end of b", None)])
+
+    found = [tag for tag, _ in infer_in_turn(compiled, inputs)]
+
+    assert compiled.events == ["start 0", "start 1", "wait 0", "wait 1"]
+    assert found == ["a", "end of a", "b", "end of b"]
+
+
+def test_what_is_done_is_given_before_the_next_input_is_made():
+    compiled = FakeCompiled(1)
+
+    def inputs():
+        yield 0, _values(0)
+        compiled.requests[1].done = True
+        yield "end", None
+        compiled.events.append("read 1")
+        yield 1, _values(1)
+
+    outputs = infer_in_turn(compiled, inputs())
+
+    assert [next(outputs)[0], next(outputs)[0]] == [0, "end"]
+    assert "read 1" not in compiled.events
+    outputs.close()
+
+
+def test_memory_does_not_grow_with_the_inputs(double):
+    alive = []
+    most = 0
+
+    def inputs():
+        nonlocal most
+        for index in range(20):
+            array = _values(index)
+            alive.append(weakref.ref(array))
+            gc.collect()
+            most = max(most, sum(each() is not None for each in alive))
+            yield index, array
+
+    assert len(list(infer_in_turn(double, inputs()))) == 20
+    # Two run, one is read, one stays in a request until that gets another.
+    assert most <= 4
+
+
+def test_a_run_that_is_given_up_waits_for_what_runs():
+    compiled = FakeCompiled(2)
+    outputs = infer_in_turn(compiled, ((index, _values(index)) for index in range(9)))
+
+    assert next(outputs)[0] == 0
+    outputs.close()
+
+    assert compiled.events[-3:] == ["wait 0", "wait 1", "wait 2"]
+
+
+def test_a_device_that_fails_is_one_line(double):
+    with pytest.raises(DeviceError, match="the device failed: .*; try -D CPU"):
+        list(infer_in_turn(double, [("x", np.zeros((3, 3), np.float32))]))

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from i3d_rgb_tf.ahead import read_ahead
-from i3d_rgb_tf.errors import DatasetError, DeviceError, I3DError, VideoError, last_line
+from i3d_rgb_tf.errors import DatasetError, DeviceError, VideoError
 from i3d_rgb_tf.ir import read_ir, read_provenance
 from i3d_rgb_tf.labels import NUM_LABELS
 from i3d_rgb_tf.protocols import middle_clip, whole_video, zoo_clips
-from i3d_rgb_tf.runtime import CLIP_LAYOUT, InferencePrecision, compile_for_clips
+from i3d_rgb_tf.runtime import (
+    CLIP_LAYOUT,
+    InferencePrecision,
+    compile_for_clips,
+    device_errors,
+    infer_in_turn,
+)
 from i3d_rgb_tf.spec import load_spec
 from i3d_rgb_tf.whole import average_logits, give_logits
 
-__all__ = ["Answer", "Network", "infer_in_turn", "load_network"]
+__all__ = ["Answer", "Network", "load_network"]
 
-_REQUESTS = 2
-"""One input is inferred while the next is read; more only cost memory."""
-
-_Tag = TypeVar("_Tag")
 _Inputs = Iterator[tuple[NDArray[Any], slice]]
 _Outputs = list[tuple[NDArray[np.float32], slice]]
 
@@ -102,7 +103,7 @@ def load_network(
     """
     model = read_ir(path)
     weights = read_provenance(model).weights
-    with _device_errors(f"{device} cannot run {path}"):
+    with device_errors(f"{device} cannot run {path}"):
         if protocol == "paper":
             compiled = compile_for_clips(give_logits(model), device, inference_precision)
             return Network(compiled, weights, whole_video, _average)
@@ -111,75 +112,6 @@ def load_network(
             return Network(compiled, weights, _entirely(middle_clip), _gather)
         compiled = _compile_for_pixels(model, device, inference_precision)
         return Network(compiled, weights, _entirely(zoo_clips), _gather)
-
-
-def infer_in_turn(
-    compiled: Any, inputs: Iterable[tuple[_Tag, NDArray[Any] | None]]
-) -> Generator[tuple[_Tag, NDArray[np.float32] | None], None, None]:
-    """Infer in order while `inputs` makes the next ones, of which at most three are in memory.
-
-    Parameters
-    ----------
-    compiled
-        An ``openvino.CompiledModel``.
-    inputs
-        What belongs to an input, and the input without its batch axis; None for none, then there
-        is no output either.
-
-    Yields
-    ------
-    tuple
-        What belongs to the input, and the output without its batch axis.
-
-    Raises
-    ------
-    DeviceError
-        The device fails.
-    """
-    # OpenVINO's AsyncInferQueue can wait for ever when its model is freed, so two requests.
-    idle = [compiled.create_infer_request() for _ in range(_REQUESTS)]
-    # A request reads its input in place, so somebody has to hold on to it.
-    running: deque[tuple[_Tag, Any, NDArray[Any] | None]] = deque()
-
-    def finish_first() -> tuple[_Tag, NDArray[np.float32] | None]:
-        tag, request, _ = running.popleft()
-        if request is None:
-            return tag, None
-        with _device_errors("the device failed"):
-            request.wait()
-        output: NDArray[np.float32] = request.get_output_tensor(0).data[0].copy()
-        idle.append(request)
-        return tag, output
-
-    try:
-        for tag, array in inputs:
-            request = None
-            if array is not None:
-                while not idle:
-                    yield finish_first()
-                request = idle.pop()
-                array = array[np.newaxis]  # noqa: PLW2901
-                with _device_errors("the device failed"):
-                    request.start_async({0: array}, share_inputs=True)
-            running.append((tag, request, array))
-            while running and running[0][1] is None:
-                yield finish_first()
-        while running:
-            yield finish_first()
-    finally:
-        for _, request, _ in running:
-            if request is not None:
-                request.wait()
-
-
-@contextmanager
-def _device_errors(what: str) -> Iterator[None]:
-    try:
-        yield
-    except I3DError:
-        raise
-    except RuntimeError as error:
-        raise DeviceError(f"{what}: {last_line(error)}; try -D CPU") from error
 
 
 def _entirely(clips: Callable[[Path], Iterator[NDArray[Any]]]) -> Callable[[Path], _Inputs]:

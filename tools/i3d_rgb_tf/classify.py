@@ -1,9 +1,9 @@
-"""Videos in, action labels out: `load_model`, `Model.predict`, `Model.classify`."""
+"""Videos in, action labels out: `load_model`, `Model.predict`, `Model.classify`, `classify_all`."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i3d_rgb_tf.clips import center_crop, split_clips
-from i3d_rgb_tf.errors import ModelError
+from i3d_rgb_tf.errors import ModelError, VideoError
 from i3d_rgb_tf.ir import read_ir, read_provenance
 from i3d_rgb_tf.labels import NUM_LABELS, load_labels
-from i3d_rgb_tf.runtime import InferencePrecision, compile_for_clips
+from i3d_rgb_tf.runtime import (
+    InferencePrecision,
+    PerformanceHint,
+    compile_for_clips,
+    device_errors,
+    infer_in_turn,
+)
 from i3d_rgb_tf.spec import PRECISIONS, load_spec
 from i3d_rgb_tf.video import FRAMES_PER_SECOND, read_frames
 
 __all__ = ["Classification", "Model", "Prediction", "find_model", "load_model"]
-
-_REQUESTS = 2
-"""One clip is inferred while the next is decoded; more only cost memory (12 MB each)."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,15 @@ class Model:
         ------
         ModelError
             The clip has another shape or type.
+        DeviceError
+            The device fails.
         """
-        return self._predict_all([clip])[0]
+        _check_clip(clip)
+        request = self.compiled.create_infer_request()
+        with device_errors("the device failed"):
+            output = request.infer({0: clip[np.newaxis]}, share_inputs=True)
+        probabilities: NDArray[np.float32] = output[0][0]
+        return probabilities
 
     def classify(self, video: str | Path, *, top_k: int = 5) -> Classification:
         """Name the actions in a video file.
@@ -93,7 +103,7 @@ class Model:
         The video is resampled to 25 frames per second by its timestamps, scaled to a short side
         of 256 and cropped to the central 224 x 224 (section 3 of arXiv 1705.07750), and cut into
         consecutive clips of 79 frames whose probabilities are averaged. A video shorter than a
-        clip is looped.
+        clip is looped. It is decoded while it is inferred, and never held as a whole.
 
         Parameters
         ----------
@@ -106,59 +116,100 @@ class Model:
         ------
         VideoError
             The video cannot be read.
+        DeviceError
+            The device fails.
+        """
+        (result,) = self.classify_all([video], top_k=top_k)
+        if isinstance(result, VideoError):
+            raise result
+        return result
+
+    def classify_all(
+        self, videos: Iterable[str | Path], *, top_k: int = 5
+    ) -> Iterator[Classification | VideoError]:
+        """Name the actions in videos one after the other, each as `classify` does.
+
+        While the last clips of a video are inferred, the next video is being decoded: the device
+        does not wait between them, and short videos are as quick as long ones.
+
+        Parameters
+        ----------
+        videos
+            Paths of video files or animated GIFs.
+        top_k
+            How many actions to name of each, 1..400.
+
+        Yields
+        ------
+        Classification or VideoError
+            One for each video, in order; an error, which is not raised, where it cannot be read.
+
+        Raises
+        ------
+        DeviceError
+            The device fails.
         """
         if not 1 <= top_k <= NUM_LABELS:
             raise ValueError(f"top_k is {top_k}, expected 1..{NUM_LABELS}")
-        spec = load_spec()
-        num_frames = 0
+        return self._classify_all(videos, top_k)
 
-        def cropped() -> Iterable[NDArray[np.uint8]]:
-            nonlocal num_frames
-            for frame in read_frames(Path(video)):
-                num_frames += 1
-                yield center_crop(frame, spec.frame_size)
+    def _classify_all(
+        self, videos: Iterable[str | Path], top_k: int
+    ) -> Iterator[Classification | VideoError]:
+        readings = map(_Reading, videos)
+        clips = (pair for reading in readings for pair in reading.clips())
+        with closing(infer_in_turn(self.compiled, clips)) as outputs:
+            for reading, output in outputs:
+                if output is not None:
+                    reading.add(output)
+                elif reading.error:
+                    yield reading.error
+                else:
+                    yield self._classification(reading, top_k)
 
-        clips = self._predict_all(split_clips(cropped(), spec.num_frames))
-        probabilities = np.stack(clips).mean(axis=0, dtype=np.float64).astype(np.float32)
+    def _classification(self, reading: _Reading, top_k: int) -> Classification:
+        probabilities = (reading.total / reading.num_clips).astype(np.float32)
         return Classification(
-            video=str(video),
-            num_frames=num_frames,
-            duration_seconds=num_frames / FRAMES_PER_SECOND,
-            num_clips=len(clips),
+            video=str(reading.video),
+            num_frames=reading.num_frames,
+            duration_seconds=reading.num_frames / FRAMES_PER_SECOND,
+            num_clips=reading.num_clips,
             weights=self.weights,
             model=str(self.path),
             predictions=_best(probabilities, top_k),
             probabilities=probabilities,
         )
 
-    def _predict_all(self, clips: Iterable[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
-        """Infer clips in order while `clips` makes the next ones; at most three are in memory."""
-        # OpenVINO's AsyncInferQueue would do, but its callbacks take the interpreter's lock on
-        # OpenVINO's threads, and a model that is freed meanwhile waits for them for ever.
-        idle = [self.compiled.create_infer_request() for _ in range(_REQUESTS)]
-        running: deque[tuple[Any, NDArray[np.uint8]]] = deque()
-        results: list[NDArray[np.float32]] = []
 
-        def finish_first() -> None:
-            request, _ = running.popleft()
-            request.wait()
-            results.append(request.get_output_tensor(0).data[0].copy())
-            idle.append(request)
+class _Reading:
+    """A video on its way through the network."""
 
+    def __init__(self, video: str | Path) -> None:
+        self.video = video
+        self.num_frames = 0
+        self.num_clips = 0
+        self.total = np.zeros(NUM_LABELS, np.float64)
+        self.error: VideoError | None = None
+
+    def clips(self) -> Iterator[tuple[_Reading, NDArray[np.uint8] | None]]:
+        """Yield the clips, then None as a mark of the end or of an error."""
+        spec = load_spec()
         try:
-            for clip in clips:
-                _check_clip(clip)
-                if not idle:
-                    finish_first()
-                request = idle.pop()
-                batch = clip[np.newaxis]
-                request.start_async({0: batch}, share_inputs=True)
-                # The request reads the clip in place, so somebody has to hold on to it.
-                running.append((request, batch))
-        finally:
-            while running:
-                finish_first()
-        return results
+            for clip in split_clips(self._frames(spec.frame_size), spec.num_frames):
+                yield self, clip
+        except VideoError as error:
+            self.error = error
+        yield self, None
+
+    def add(self, probabilities: NDArray[np.float32]) -> None:
+        """Take what the network says of one clip."""
+        self.total += probabilities
+        self.num_clips += 1
+
+    def _frames(self, size: int) -> Iterator[NDArray[np.uint8]]:
+        for frame in read_frames(Path(self.video)):
+            self.num_frames += 1
+            yield center_crop(frame, size)
 
 
 def load_model(
@@ -167,6 +218,7 @@ def load_model(
     directory: str | Path = ".",
     device: str = "CPU",
     inference_precision: InferencePrecision | None = None,
+    performance_hint: PerformanceHint = "LATENCY",
     cache: bool = True,
 ) -> Model:
     """Compile a converted model.
@@ -182,6 +234,9 @@ def load_model(
     inference_precision
         What the device calculates in; by default what it does fastest (bfloat16 where the
         processor has it).
+    performance_hint
+        ``LATENCY``: all cores on one clip, for the first answer soon and for few clips.
+        ``THROUGHPUT``: several clips at once, for many; takes more memory.
     cache
         Whether to keep the compiled model on disk for the next process.
 
@@ -195,7 +250,9 @@ def load_model(
     path = Path(path) if path else find_model(Path(directory))
     model = read_ir(path)
     weights = read_provenance(model).weights
-    compiled = compile_for_clips(model, device, inference_precision, cache=cache)
+    compiled = compile_for_clips(
+        model, device, inference_precision, performance_hint=performance_hint, cache=cache
+    )
     return Model(path, weights, compiled)
 
 

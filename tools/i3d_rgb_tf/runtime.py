@@ -1,21 +1,36 @@
-"""Compile an IR for a device so that it takes video frames as they come: uint8, colours last."""
+"""Compile an IR for a device so that it takes frames as they come, uint8, colours last; run it."""
 
 from __future__ import annotations
 
 import logging
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from i3d_rgb_tf.errors import DeviceError, last_line
+import numpy as np
+from numpy.typing import NDArray
+
+from i3d_rgb_tf.errors import DeviceError, I3DError, last_line
 from i3d_rgb_tf.spec import load_spec
 
-__all__ = ["CLIP_LAYOUT", "InferencePrecision", "PerformanceHint", "compile_for_clips"]
+__all__ = [
+    "CLIP_LAYOUT",
+    "InferencePrecision",
+    "PerformanceHint",
+    "compile_for_clips",
+    "device_errors",
+    "infer_in_turn",
+]
 
 InferencePrecision = Literal["f32", "bf16", "f16"]
 PerformanceHint = Literal["LATENCY", "THROUGHPUT"]
 
 CLIP_LAYOUT = "NDHWC"
 """Axes of what a compiled model takes: batch, frames, height, width, colours."""
+
+_Tag = TypeVar("_Tag")
 
 _logger = logging.getLogger(__name__)
 
@@ -64,14 +79,90 @@ def compile_for_clips(
     if inference_precision:
         properties["INFERENCE_PRECISION_HINT"] = inference_precision
     model = _with_frames_as_input(model)
-    try:
+    with device_errors(f"{device} cannot run the model"):
         compiled = _compile(core, model, device, properties, cache=cache)
-    except RuntimeError as error:
-        raise DeviceError(
-            f"{device} cannot run the model: {last_line(error)}; try -D CPU"
-        ) from error
     _check_precision(compiled, device, inference_precision)
     return compiled
+
+
+def infer_in_turn(
+    compiled: Any, inputs: Iterable[tuple[_Tag, NDArray[Any] | None]]
+) -> Generator[tuple[_Tag, NDArray[np.float32] | None], None, None]:
+    """Infer in order while `inputs` makes the next ones.
+
+    The device always has one input more than it works on at once, so it does not wait while
+    `inputs` works, in the thread of the caller; nothing else is kept.
+
+    Parameters
+    ----------
+    compiled
+        An ``openvino.CompiledModel``.
+    inputs
+        What belongs to an input, and the input without its batch axis; None for none, then there
+        is no output either.
+
+    Yields
+    ------
+    tuple
+        What belongs to the input, and the output without its batch axis.
+
+    Raises
+    ------
+    DeviceError
+        The device fails.
+    """
+    # OpenVINO's AsyncInferQueue would do, but its callbacks take the interpreter's lock on
+    # OpenVINO's threads, and a model that is freed meanwhile waits for them for ever.
+    count = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")) + 1
+    idle = [compiled.create_infer_request() for _ in range(count)]
+    # A request reads its input in place, so somebody has to hold on to it.
+    running: deque[tuple[_Tag, Any, NDArray[Any] | None]] = deque()
+
+    def finish_first() -> tuple[_Tag, NDArray[np.float32] | None]:
+        tag, request, _ = running.popleft()
+        if request is None:
+            return tag, None
+        with device_errors("the device failed"):
+            request.wait()
+        output: NDArray[np.float32] = request.get_output_tensor(0).data[0].copy()
+        idle.append(request)
+        return tag, output
+
+    try:
+        for tag, array in inputs:
+            request = None
+            if array is not None:
+                while not idle:
+                    yield finish_first()
+                request = idle.pop()
+                array = array[np.newaxis]  # noqa: PLW2901
+                with device_errors("the device failed"):
+                    request.start_async({0: array}, share_inputs=True)
+            running.append((tag, request, array))
+            # What is done is given before the next input is made.
+            while running and _is_done(running[0][1]):
+                yield finish_first()
+        while running:
+            yield finish_first()
+    finally:
+        for _, request, _ in running:
+            if request is not None:
+                request.wait()
+
+
+@contextmanager
+def device_errors(what: str) -> Iterator[None]:
+    """Turn OpenVINO's errors into a `DeviceError` of one line that begins with `what`."""
+    try:
+        yield
+    except I3DError:
+        raise
+    except RuntimeError as error:
+        raise DeviceError(f"{what}: {last_line(error)}; try -D CPU") from error
+
+
+def _is_done(request: Any) -> bool:
+    return request is None or bool(request.wait_for(0))
 
 
 def _compile(core: Any, model: Any, device: str, properties: dict[str, Any], *, cache: bool) -> Any:

@@ -20,7 +20,12 @@ EXAMPLES = """\
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    from i3d_rgb_tf.commands.arguments import add_device, add_directory, add_format
+    from i3d_rgb_tf.commands.arguments import (
+        add_device,
+        add_directory,
+        add_format,
+        add_performance_hint,
+    )
 
     parser.add_argument(
         "videos",
@@ -40,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how many actions to name for each video (default: %(default)s)",
     )
     add_device(parser)
+    add_performance_hint(parser)
     add_format(parser)
 
 
@@ -57,14 +63,16 @@ def run(arguments: argparse.Namespace) -> int:
         directory=arguments.directory,
         device=arguments.device,
         inference_precision=arguments.inference_precision,
+        performance_hint=arguments.performance_hint.upper(),
     )
     results: list[Classification] = []
-    progress = tqdm(videos, unit="video", disable=True if len(videos) == 1 else None)
-    for video in progress:
-        try:
-            result = model.classify(video, top_k=arguments.top_k)
-        except VideoError as error:
-            progress.write(f"i3d-rgb-tf: error: {error}", file=sys.stderr)
+    answers = model.classify_all(videos, top_k=arguments.top_k)
+    progress = tqdm(
+        answers, total=len(videos), unit="video", disable=True if len(videos) == 1 else None
+    )
+    for result in progress:
+        if isinstance(result, VideoError):
+            progress.write(f"i3d-rgb-tf: error: {result}", file=sys.stderr)
             continue
         results.append(result)
         if arguments.format == "text":
