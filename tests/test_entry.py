@@ -104,6 +104,11 @@ def test_accuracy_check_cuts_the_clips_that_the_model_takes(spec: ModelSpec) -> 
         assert dataset["preprocessing"][-1] == {"type": "crop", "size": spec.frame_size}
 
 
+def test_accuracy_check_keeps_no_annotation_that_would_be_read_for_other_data() -> None:
+    for dataset in accuracy_check()["datasets"]:
+        assert not {"annotation", "dataset_meta"} & dataset.keys()
+
+
 def test_accuracy_check_states_references_only_for_the_protocol_that_gave_them() -> None:
     long_side, short_side = accuracy_check()["datasets"]
 
