@@ -1,11 +1,13 @@
 """Time from a video file to its labels, here and the way it is done by hand.
 
-    python bench/end_to_end.py VIDEO -d TREE [--rounds 5] [--threads N]
+    python bench/end_to_end.py VIDEO -d TREE [--rounds 3] [--threads N] [--hints latency throughput]
+        [--precisions FP16 FP16-INT8] [--by-hand TensorFlow OpenVINO]
 
-By hand: OpenCV decodes every frame, resizes it and turns BGR to RGB, numpy stacks clips, and the
-network gets one after the other; with TensorFlow on the frozen graph and with OpenVINO on the IR.
-Give a video of 25 frames per second: by hand nothing resamples, and the clips would differ.
-``inference`` is the time of the clips alone.
+By hand: OpenCV decodes every frame, resizes it and turns BGR to RGB, numpy stacks clips, and then
+the network gets one after the other; with TensorFlow on the frozen graph and with OpenVINO on the
+IR. Give a video of 25 frames per second: by hand nothing resamples, and the clips would differ.
+Every round runs each of them, ours once and then its inference alone: the same clips, made before.
+What a round gave is printed at once, so that a run can be cut short.
 """
 
 from __future__ import annotations
@@ -14,89 +16,112 @@ import argparse
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import peers
-from machine import machine_line
+from machine import machine_line, ratio_line
 from numpy.typing import NDArray
 
 from i3d_rgb_tf.classify import Model, load_model
 from i3d_rgb_tf.clips import center_crop, split_clips
 from i3d_rgb_tf.labels import load_labels
+from i3d_rgb_tf.runtime import infer_in_turn
 from i3d_rgb_tf.spec import PRECISIONS, load_spec
-from i3d_rgb_tf.verify import waves_clip
-from i3d_rgb_tf.video import SHORT_SIDE
+from i3d_rgb_tf.video import SHORT_SIDE, read_frames
 
-_BY_HAND = "by hand, TensorFlow"
-_Classify = Callable[[Path], NDArray[np.float32]]
+_BY_HAND = ("TensorFlow", "OpenVINO")
+_BASE = "by hand, TensorFlow"
+_INFERENCE = "its inference"
+_Run = Callable[[], NDArray[np.float32]]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("video", type=Path)
     parser.add_argument("-d", "--directory", type=Path, required=True)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--hints", nargs="+", default=["latency"])
+    parser.add_argument("--precisions", nargs="+", default=["FP16", "FP16-INT8"])
+    parser.add_argument("--by-hand", nargs="*", default=list(_BY_HAND))
     options = parser.parse_args()
     print(machine_line())
-    spec = load_spec()
-    models = {
-        precision: load_model(spec.ir_path(options.directory, precision), cache=False)
-        for precision in PRECISIONS
-        if spec.ir_path(options.directory, precision).is_file()
-    }
-    contestants: dict[str, _Classify] = _by_hand(options.directory, options.threads)
-    for precision, model in models.items():
-        contestants[f"i3d-rgb-tf {precision}"] = _classify_with(model)
-    labels = load_labels()
-    for name, classify in contestants.items():
-        probabilities = classify(options.video)
+    clips = list(split_clips(_cropped(read_frames(options.video))))
+    ours = _ours(options.directory, options.precisions, options.hints)
+    runs = _by_hand(options.by_hand, options.directory, options.threads, options.video)
+    for name, model in ours.items():
+        runs[name] = lambda model=model: model.classify(options.video).probabilities
+        runs[f"{name}, {_INFERENCE}"] = lambda model=model: _inferred(model, clips)
+    print(f"{len(clips)} clips, {options.threads} threads; once to warm up:")
+    for name, run in runs.items():
+        if name.endswith(_INFERENCE):
+            continue
+        probabilities = run()
         best = int(probabilities.argmax())
-        print(f"{name:24}  {labels[best]} {probabilities[best]:.3f}", flush=True)
-    seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    inference: dict[str, list[float]] = {f"i3d-rgb-tf {name}": [] for name in models}
-    num_clips = next(iter(models.values())).classify(options.video).num_clips
-    clip = waves_clip()
-    for _ in range(options.rounds):
-        for name, classify in contestants.items():
-            seconds[name].append(_seconds(lambda classify=classify: classify(options.video)))
-        for precision, model in models.items():
-            one = statistics.median(
-                _seconds(lambda model=model: model.predict(clip)) for _ in range(num_clips)
-            )
-            inference[f"i3d-rgb-tf {precision}"].append(num_clips * one)
-    print(f"{num_clips} clips, {options.rounds} rounds")
+        print(f"  {name:42}  {load_labels()[best]} {probabilities[best]:.3f}", flush=True)
+    seconds = _in_turns(runs, options.rounds)
     for name, every in seconds.items():
-        line = f"{name:24}  {statistics.median(every):6.2f} s ({min(every):.2f}..{max(every):.2f})"
-        if _BY_HAND in seconds:
-            line += f"  {_ratio(seconds[_BY_HAND], every)} times {_BY_HAND}"
-        if name in inference:
-            line += f"  {_ratio(every, inference[name])} times its inference"
-        print(line)
+        print(f"{name:44}  {statistics.median(every):6.2f} s ({min(every):.2f}..{max(every):.2f})")
+    for name in ours:
+        alone = seconds[f"{name}, {_INFERENCE}"]
+        print(ratio_line(f"{name} to its inference", seconds[name], alone))
+        if _BASE in seconds:
+            print(ratio_line(f"{_BASE} to {name}", seconds[_BASE], seconds[name]))
 
 
-def _by_hand(root: Path, threads: int) -> dict[str, _Classify]:
+def _in_turns(runs: dict[str, _Run], rounds: int) -> dict[str, list[float]]:
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for number in range(rounds):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - start)
+        every = ", ".join(f"{each[-1]:.2f}" for each in seconds.values())
+        print(f"round {number + 1}, load {os.getloadavg()[0]:.1f}: {every}", flush=True)
+    return seconds
+
+
+def _ours(root: Path, precisions: list[str], hints: list[str]) -> dict[str, Model]:
+    spec = load_spec()
+    paths = {name: spec.ir_path(root, name) for name in PRECISIONS if name in precisions}
+    return {
+        f"i3d-rgb-tf {name} {hint}": load_model(
+            path, performance_hint="THROUGHPUT" if hint == "throughput" else "LATENCY", cache=False
+        )
+        for (name, path), hint in product(paths.items(), hints)
+        if path.is_file()
+    }
+
+
+def _inferred(model: Model, clips: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    outputs = infer_in_turn(model.compiled, ((None, clip) for clip in clips))
+    mean: NDArray[np.float32] = np.mean([output for _, output in outputs], axis=0)
+    return mean
+
+
+def _by_hand(names: list[str], root: Path, threads: int, video: Path) -> dict[str, _Run]:
     spec = load_spec()
     makers: dict[str, Callable[[], peers.Predict]] = {
-        _BY_HAND: lambda: peers.tensorflow_model(spec.frozen_graph_path(root), threads),
-        "by hand, OpenVINO": lambda: peers.openvino_model(spec.ir_path(root, "FP16"), threads),
+        "TensorFlow": lambda: peers.tensorflow_model(spec.frozen_graph_path(root), threads),
+        "OpenVINO": lambda: peers.openvino_model(spec.ir_path(root, "FP16"), threads),
     }
-    found: dict[str, _Classify] = {}
-    for name, make in makers.items():
+    found: dict[str, _Run] = {}
+    for name in names:
         try:
-            predict = make()
+            predict = makers[name]()
             import cv2  # noqa: F401
         except ImportError as error:
-            print(f"{name:24}  left out: {error}")
+            print(f"by hand, {name}: left out, {error}")
             continue
-        found[name] = _one_after_the_other(predict)
+        found[f"by hand, {name}"] = _one_after_the_other(predict, video)
     return found
 
 
-def _one_after_the_other(predict: peers.Predict) -> _Classify:
-    def classify(video: Path) -> NDArray[np.float32]:
+def _one_after_the_other(predict: peers.Predict, video: Path) -> _Run:
+    def classify() -> NDArray[np.float32]:
         clips = list(split_clips(iter(list(_opencv_frames(video)))))
         mean: NDArray[np.float32] = np.mean([predict(clip) for clip in clips], axis=0)
         return mean
@@ -108,30 +133,18 @@ def _opencv_frames(video: Path) -> Iterator[NDArray[np.uint8]]:
     import cv2
 
     capture = cv2.VideoCapture(str(video))
-    size = load_spec().frame_size
     while True:
         found, frame = capture.read()
         if not found:
             break
         scale = SHORT_SIDE / min(frame.shape[:2])
         resized = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
-        yield center_crop(cv2.cvtColor(resized, cv2.COLOR_BGR2RGB), size)
+        yield from _cropped([cv2.cvtColor(resized, cv2.COLOR_BGR2RGB)])
     capture.release()
 
 
-def _classify_with(model: Model) -> _Classify:
-    return lambda video: model.classify(video).probabilities
-
-
-def _seconds(run: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
-
-
-def _ratio(slow: list[float], fast: list[float]) -> str:
-    ratios = sorted(a / b for a, b in zip(slow, fast, strict=True))
-    return f"{statistics.median(ratios):.2f} ({ratios[0]:.2f}..{ratios[-1]:.2f})"
+def _cropped(frames: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+    return (center_crop(frame, load_spec().frame_size) for frame in frames)
 
 
 if __name__ == "__main__":

@@ -92,13 +92,17 @@ def test_every_figure_is_measured(tree, spec, tmp_path, monkeypatch, capfd):
 
 
 def test_the_table_is_for_people(tree, monkeypatch, capsys):
+    asked = []
+
     def in_this_process(precision, path, *options):
+        asked.extend(options)
         return measured(precision, 0.5, KEPT)
 
     monkeypatch.setattr(benchmark_module, "_measure", in_this_process)
 
-    assert main(["benchmark", "-d", str(tree)]) == 0
+    assert main(["benchmark", "-d", str(tree), "--performance-hint", "throughput"]) == 0
 
+    assert asked == ["CPU", None, "THROUGHPUT", None, 10]
     lines = capsys.readouterr().out.splitlines()
     assert re.match(r"CPU: .+, OpenVINO \d{4}\.\d", lines[0])
     assert " ".join(lines[1].split()) == "first result a clip clips/s memory video KL to FP32"

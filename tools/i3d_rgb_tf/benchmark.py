@@ -16,7 +16,12 @@ from i3d_rgb_tf.classify import find_model, load_model
 from i3d_rgb_tf.errors import DeviceError
 from i3d_rgb_tf.ir import read_ir
 from i3d_rgb_tf.proof import Proof, read_proof
-from i3d_rgb_tf.runtime import InferencePrecision, compile_for_clips
+from i3d_rgb_tf.runtime import (
+    InferencePrecision,
+    PerformanceHint,
+    compile_for_clips,
+    infer_in_turn,
+)
 from i3d_rgb_tf.spec import PRECISIONS, Precision, load_spec
 from i3d_rgb_tf.verify import waves_clip
 from i3d_rgb_tf.video import read_frames
@@ -94,6 +99,7 @@ def benchmark(
     *,
     device: str = "CPU",
     inference_precision: InferencePrecision | None = None,
+    performance_hint: PerformanceHint = "LATENCY",
     video: Path | None = None,
     rounds: int = 10,
 ) -> Benchmark:
@@ -107,6 +113,8 @@ def benchmark(
         A device of OpenVINO.
     inference_precision
         What the device calculates in, by default what it does fastest.
+    performance_hint
+        How the video is inferred; without a video, both are measured and it changes nothing.
     video
         A video to measure from the file to its labels.
     rounds
@@ -128,7 +136,7 @@ def benchmark(
     spec = load_spec()
     paths = {precision: spec.ir_path(directory, precision) for precision in PRECISIONS}
     measurements = tuple(
-        _measure(precision, path, device, inference_precision, video, rounds)
+        _measure(precision, path, device, inference_precision, performance_hint, video, rounds)
         for precision, path in paths.items()
         if path.is_file()
     )
@@ -165,19 +173,25 @@ def _measure(
     path: Path,
     device: str,
     inference_precision: InferencePrecision | None,
+    performance_hint: PerformanceHint,
     video: Path | None,
     rounds: int,
 ) -> Measurement:
     def first_result() -> float:
-        start = time.perf_counter()
-        _in_new_process(_predict_once, path, device, inference_precision)
-        return time.perf_counter() - start
+        arguments = (path, device, inference_precision)
+        return _seconds(lambda: _in_new_process(_predict_once, *arguments))
 
     uncached, cached = first_result(), first_result()
-    seconds, peak, video_seconds, num_clips = _in_new_process(
-        _time_latency, path, device, inference_precision, video, rounds
-    )
+    seconds, peak = _in_new_process(_time_latency, path, device, inference_precision, rounds)
     latency = statistics.median(seconds)
+    measured_video = None
+    if video is not None:
+        video_seconds, num_clips = _in_new_process(
+            _time_video, path, device, inference_precision, performance_hint, video
+        )
+        measured_video = VideoMeasurement(
+            video_seconds, num_clips, video_seconds / (num_clips * latency)
+        )
     throughput = _in_new_process(_time_throughput, path, device, inference_precision, rounds)
     return Measurement(
         precision=precision,
@@ -189,9 +203,7 @@ def _measure(
         slowest_seconds=max(seconds),
         clips_per_second=throughput,
         peak_megabytes=peak,
-        video=VideoMeasurement(video_seconds, num_clips, video_seconds / (num_clips * latency))
-        if num_clips
-        else None,
+        video=measured_video,
         proof=read_proof(read_ir(path)),
     )
 
@@ -210,54 +222,53 @@ def _predict_once(path: Path, device: str, precision: InferencePrecision | None)
 
 
 def _time_latency(
-    path: Path,
-    device: str,
-    precision: InferencePrecision | None,
-    video: Path | None,
-    rounds: int,
-) -> tuple[list[float], float | None, float, int]:
-    """Return the seconds of each round, the peak memory, and the video's seconds and clips."""
+    path: Path, device: str, precision: InferencePrecision | None, rounds: int
+) -> tuple[list[float], float | None]:
+    """Return the seconds of each round and the peak memory."""
     model = load_model(path, device=device, inference_precision=precision)
     clip = waves_clip()
     model.predict(clip)
-    seconds = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        model.predict(clip)
-        seconds.append(time.perf_counter() - start)
-    peak = _peak_megabytes()
-    if video is None:
-        return seconds, peak, 0.0, 0
-    video_seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        num_clips = model.classify(video).num_clips
-        video_seconds.append(time.perf_counter() - start)
-    return seconds, peak, statistics.median(video_seconds), num_clips
+    seconds = [_seconds(lambda: model.predict(clip)) for _ in range(rounds)]
+    return seconds, _peak_megabytes()
+
+
+def _time_video(
+    path: Path,
+    device: str,
+    precision: InferencePrecision | None,
+    hint: PerformanceHint,
+    video: Path,
+) -> tuple[float, int]:
+    """Return the median seconds from the file to its labels, and its clips."""
+    model = load_model(path, device=device, inference_precision=precision, performance_hint=hint)
+    num_clips = model.classify(video).num_clips
+    return statistics.median(_seconds(lambda: model.classify(video)) for _ in range(3)), num_clips
 
 
 def _time_throughput(
     path: Path, device: str, precision: InferencePrecision | None, rounds: int
 ) -> float:
-    """Return clips per second with as many requests as the device wants."""
-    from openvino import AsyncInferQueue
-
+    """Return clips per second with as many at once as the device wants."""
     compiled = compile_for_clips(
         read_ir(path), device, precision, performance_hint="THROUGHPUT", cache=False
     )
-    queue = AsyncInferQueue(compiled)
-    batch = waves_clip()[None]
+    at_once = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+    clip = waves_clip()
 
     def run(count: int) -> None:
-        for _ in range(count):
-            queue.start_async({0: batch}, share_inputs=True)
-        queue.wait_all()
+        for _ in infer_in_turn(compiled, ((None, clip) for _ in range(count))):
+            pass
 
-    run(len(queue))
-    count = max(rounds, 2 * len(queue))
+    run(at_once)
+    # Several times what runs at once, so that the last ones, which run alone, count for little.
+    count = at_once * max(2, -(-rounds // at_once))
+    return count / _seconds(lambda: run(count))
+
+
+def _seconds(run: Callable[[], object]) -> float:
     start = time.perf_counter()
-    run(count)
-    return count / (time.perf_counter() - start)
+    run()
+    return time.perf_counter() - start
 
 
 def _peak_megabytes() -> float | None:

@@ -18,7 +18,13 @@ EXAMPLES = """\
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    from i3d_rgb_tf.commands.arguments import add_device, add_directory, add_format
+    from i3d_rgb_tf.commands.arguments import (
+        add_device,
+        add_directory,
+        add_format,
+        add_performance_hint,
+        positive,
+    )
 
     add_directory(parser)
     parser.add_argument(
@@ -26,12 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--rounds",
-        type=_positive,
+        type=positive,
         default=10,
         metavar="N",
         help="clips to infer for each figure (default: %(default)s)",
     )
     add_device(parser)
+    add_performance_hint(parser)
     add_format(parser)
 
 
@@ -45,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.directory,
         device=arguments.device,
         inference_precision=arguments.inference_precision,
+        performance_hint=arguments.performance_hint.upper(),
         video=arguments.video,
         rounds=arguments.rounds,
     )
@@ -85,9 +93,3 @@ def _row(measurement: Measurement) -> tuple[str, ...]:
         f"{video.seconds:.2f} s, {video.times_inference:.2f} x inference" if video else "-",
         f"{proof.agreement.mean_kl:.4f}" if proof else "-",
     )
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
-    return int(text)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from i3d_rgb_tf.classify import Classification
+    from i3d_rgb_tf.errors import VideoError
 
 EXAMPLES = """\
   i3d-rgb-tf classify cricket.mp4
@@ -51,8 +53,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    from tqdm import tqdm
-
     from i3d_rgb_tf.classify import load_model
     from i3d_rgb_tf.errors import VideoError
     from i3d_rgb_tf.video import find_videos
@@ -67,19 +67,30 @@ def run(arguments: argparse.Namespace) -> int:
     )
     results: list[Classification] = []
     answers = model.classify_all(videos, top_k=arguments.top_k)
-    progress = tqdm(
-        answers, total=len(videos), unit="video", disable=True if len(videos) == 1 else None
-    )
-    for result in progress:
+    for result, say in _with_progress(answers, len(videos)):
         if isinstance(result, VideoError):
-            progress.write(f"i3d-rgb-tf: error: {result}", file=sys.stderr)
+            say(f"i3d-rgb-tf: error: {result}", file=sys.stderr)
             continue
         results.append(result)
         if arguments.format == "text":
-            progress.write(_text(result))
+            say(_text(result))
     if arguments.format == "json":
         print(json.dumps([_document(result) for result in results], indent=2))
     return 0 if len(results) == len(videos) else 1
+
+
+def _with_progress(
+    answers: Iterator[Classification | VideoError], count: int
+) -> Iterator[tuple[Classification | VideoError, Callable[..., None]]]:
+    """Yield each answer and what prints a line beside the progress bar, if there is one."""
+    if count == 1:
+        # The bar would show nothing, and its import makes the first answer wait.
+        yield from ((answer, print) for answer in answers)
+        return
+    from tqdm import tqdm
+
+    with tqdm(answers, total=count, unit="video", disable=None) as progress:
+        yield from ((answer, progress.write) for answer in progress)
 
 
 def _text(result: Classification) -> str:

@@ -1,0 +1,93 @@
+"""Time of a fresh `i3d-rgb-tf classify` on a short video beyond the inference of its clips.
+
+    python bench/first_result.py VIDEO -m MODEL.xml [--rounds 7]
+
+Each round starts the command, with the compiled model in the cache, and beside it infers the
+video's clips in this process, which is warm. With ``--phases`` it also prints where the time goes,
+by the clock of a process that does the same step by step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from machine import machine_line, run_fresh
+
+from i3d_rgb_tf.classify import load_model
+from i3d_rgb_tf.clips import center_crop, split_clips
+from i3d_rgb_tf.spec import load_spec
+from i3d_rgb_tf.video import read_frames
+
+_PHASES = """
+import sys, time
+from pathlib import Path
+start = last = time.perf_counter()
+def said(what):
+    global last
+    now = time.perf_counter()
+    print(f"  {what} {now - last:.3f} s")
+    last = now
+from i3d_rgb_tf.cli import build_parser
+build_parser()
+said("arguments")
+import numpy
+said("import numpy")
+import openvino
+said("import openvino")
+from i3d_rgb_tf.classify import load_model
+from i3d_rgb_tf.video import read_frames
+said("import i3d_rgb_tf.classify")
+model = load_model(sys.argv[1])
+said("read and compile, cached")
+import av
+said("import av")
+for _ in read_frames(Path(sys.argv[2])):
+    pass
+said("decode and scale")
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("video", type=Path)
+    parser.add_argument("-m", "--model", type=Path, required=True)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--phases", action="store_true")
+    options = parser.parse_args()
+    print(machine_line())
+    size = load_spec().frame_size
+    clips = list(split_clips(center_crop(frame, size) for frame in read_frames(options.video)))
+    model = load_model(options.model, cache=False)
+    model.predict(clips[0])
+    command = [sys.executable, "-m", "i3d_rgb_tf", "classify", "-m", options.model, options.video]
+    with tempfile.TemporaryDirectory() as cache:
+        environment = {**os.environ, "XDG_CACHE_HOME": cache}
+        run_fresh(command, environment)
+        beyond = []
+        for _ in range(options.rounds):
+            whole = run_fresh(command, environment).seconds
+            start = time.perf_counter()
+            for clip in clips:
+                model.predict(clip)
+            alone = time.perf_counter() - start
+            beyond.append(whole - alone)
+            print(
+                f"{whole:.2f} s, inference of {len(clips)} clips {alone:.2f} s, beyond it "
+                f"{beyond[-1]:.2f} s, load {os.getloadavg()[0]:.1f}",
+                flush=True,
+            )
+        print(f"beyond: {statistics.median(beyond):.2f} s ({min(beyond):.2f}..{max(beyond):.2f})")
+        if options.phases:
+            arguments = [sys.executable, "-c", _PHASES, options.model, options.video]
+            subprocess.run(arguments, env=environment, check=True)
+
+
+if __name__ == "__main__":
+    main()
