@@ -44,6 +44,33 @@ def test_the_archive_of_cvdf_is_read(tmp_path: Path) -> None:
     assert reasons(listing) == {"gone_000000_000010.mp4": "missing: there is no such file"}
 
 
+def test_annotations_that_are_wrong_are_problems(tmp_path: Path) -> None:
+    touch(*(tmp_path / "val" / f"{name}_000000_000010.mp4" for name in ("aa", "bb", "cc", "dd")))
+    table = tmp_path / "annotations" / "val.csv"
+    touch(table)
+    rows = ["abseiling,aa,0,10", "abseiling,aa,0,10", "sleeping late,bb,0,10", "archery,cc,0,10"]
+    rows += ["abseiling,cc,0,10", "archery,dd,soon,10"]
+    table.write_text(HEADER + "".join(f"{row},val\n" for row in rows))
+
+    listing = read_dataset(tmp_path)
+
+    assert names(listing) == {"aa_000000_000010": "abseiling"}
+    found = {(problem.path.name, problem.label, problem.reason) for problem in listing.problems}
+    several = "mislabelled: its name has several labels: abseiling, archery"
+    path = tmp_path / "val" / "aa_000000_000010.mp4"
+    assert found == {
+        (path.name, "abseiling", f"duplicate: {path} is used"),
+        ("bb_000000_000010.mp4", "sleeping late", "the label is not one of Kinetics-400"),
+        ("cc_000000_000010.mp4", "abseiling", several),
+        ("cc_000000_000010.mp4", "archery", several),
+        ("dd_000000_000010.mp4", "", f"not in {table}"),
+        ("val.csv", "archery", "line 7: a time is no number"),
+    }
+    table.write_text("label,youtube_id,time_start,split\n")
+    with pytest.raises(DatasetError, match="has no column time_end; its first line must name"):
+        read_dataset(tmp_path)
+
+
 def test_a_file_without_annotation_is_a_problem(tmp_path: Path) -> None:
     touch(tmp_path / "val" / "aa_000000_000010.mp4", tmp_path / "all.csv")
     (tmp_path / "all.csv").write_text(HEADER)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import csv
+import ctypes
 import json
+import os
+import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -21,6 +27,9 @@ from i3d_rgb_tf.kinetics import read_dataset
 from i3d_rgb_tf.prepare import prepare
 from i3d_rgb_tf.video import read_frames
 from videos import ramp, write_video
+
+_PR_CAPBSET_DROP, _CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 24, 1, 2
+"""Of linux/prctl.h and linux/capability.h."""
 
 
 @pytest.fixture
@@ -116,19 +125,46 @@ def test_a_second_run_on_the_same_output_is_refused(dataset: Path, tmp_path: Pat
         prepare(read_dataset(dataset), tmp_path)
 
 
-def test_a_killed_run_is_continued_to_the_same_result(dataset: Path, tmp_path: Path) -> None:
+def start(dataset: Path, output: Path, *options: str, **how: Any) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "i3d_rgb_tf", "prepare", dataset, "-o", output, *options]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([*map(str, command)], **streams, **how)
+
+
+def children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_run_is_continued_to_the_same_result(
+    dataset: Path, tmp_path: Path, workers: int
+) -> None:
     pytest.importorskip("PIL.Image", reason="needs Pillow, from the extra evaluate")
     listing = read_dataset(dataset)
     prepare(listing, tmp_path / "undisturbed", frames=True, workers=1)
     output = tmp_path / "killed"
     journal = output / "journal.jsonl"
-    command = [sys.executable, "-m", "i3d_rgb_tf", "prepare", dataset, "-o", output, "--frames"]
-    process = subprocess.Popen([*map(str, command), "--workers", "1"], stderr=subprocess.DEVNULL)
+    process = start(dataset, output, "--frames", "--workers", str(workers))
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (journal.exists() and journal.read_bytes()):
         time.sleep(0.001)
+    with pytest.raises(StorageError, match="another run is preparing"):
+        prepare(listing, output)
+    pool = children(process.pid)
+    assert bool(pool) == (workers > 1)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    while time.monotonic() < deadline and any(map(is_running, pool)):
+        time.sleep(0.01)
+    assert not any(map(is_running, pool))
     with journal.open("a") as file:
         file.write('{"name": "to')
     (output / "kinetics" / "frames_val" / ".part-left").mkdir(parents=True)
@@ -139,7 +175,10 @@ def test_a_killed_run_is_continued_to_the_same_result(dataset: Path, tmp_path: P
     assert not list(output.glob("kinetics/frames_val/.part-*"))
 
 
-def test_a_full_disk_is_said_and_the_next_run_completes(dataset: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_full_disk_is_said_and_the_next_run_completes(
+    dataset: Path, tmp_path: Path, workers: int
+) -> None:
     pytest.importorskip("PIL.Image", reason="needs Pillow, from the extra evaluate")
     listing = read_dataset(dataset)
     prepare(listing, tmp_path / "undisturbed", frames=True, workers=1)
@@ -148,14 +187,90 @@ def test_a_full_disk_is_said_and_the_next_run_completes(dataset: Path, tmp_path:
     resource.setrlimit(resource.RLIMIT_FSIZE, (300, limits[1]))
     try:
         with pytest.raises(StorageError, match="cannot write"):
-            prepare(listing, tmp_path / "full", frames=True, workers=1)
+            prepare(listing, tmp_path / "full", frames=True, workers=workers)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, ignored)
+    assert not list((tmp_path / "full").rglob("*.jpg"))
 
-    prepare(listing, tmp_path / "full", frames=True, workers=1)
+    prepare(listing, tmp_path / "full", frames=True, workers=workers)
 
     assert contents(tmp_path / "full") == contents(tmp_path / "undisturbed")
+
+
+@pytest.fixture
+def without_power_over_files() -> dict[str, Any]:
+    """Return how to start a process that permissions hold for, even where this one is root."""
+    if os.geteuid() != 0:
+        return {}
+    drop = ctypes.CDLL(None, use_errno=True).prctl
+
+    def drop_capabilities() -> None:
+        # The program that is started next gets at most what is left in the bounding set.
+        for capability in (_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH):
+            if drop(_PR_CAPBSET_DROP, capability, 0, 0, 0):
+                raise OSError(ctypes.get_errno(), "prctl")
+
+    return {"preexec_fn": drop_capabilities}
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Give a file system of 96 kB, where this user may mount one."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=96k", "none", str(folder)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a small file system")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disk_that_fills_up_is_one_line_and_loses_nothing(
+    dataset: Path, tmp_path: Path, small_disk: Path
+) -> None:
+    pytest.importorskip("PIL.Image", reason="needs Pillow, from the extra evaluate")
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(40_000))
+
+    process = start(dataset, small_disk / "out", "--frames", "--workers", "1")
+    _, said = process.communicate()
+
+    assert process.returncode == 1
+    assert "frames need about" in said
+    expected = "error: cannot write .*: No space left on device; free some space or choose another"
+    assert re.search(expected, said.splitlines()[-1])
+    assert "Traceback" not in said
+    filler.unlink()
+    subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
+    prepare(read_dataset(dataset), small_disk / "out", frames=True, workers=1)
+    prepare(read_dataset(dataset), tmp_path / "undisturbed", frames=True, workers=1)
+    assert contents(small_disk / "out") == contents(tmp_path / "undisturbed")
+
+
+def test_what_may_not_be_read_or_written_is_said(
+    dataset: Path, tmp_path: Path, without_power_over_files: dict[str, Any]
+) -> None:
+    (dataset / "archery").chmod(0)
+    (dataset / "abseiling" / "v1.mp4").chmod(0)
+    (tmp_path / "closed").mkdir(mode=0o500)
+
+    process = start(dataset, tmp_path / "out", "--workers", "1", **without_power_over_files)
+    process.communicate()
+    (dataset / "archery").chmod(0o700)
+
+    assert process.returncode == 1
+    with (tmp_path / "out" / "problems.csv").open() as file:
+        reasons = {Path(row["path"]).name: row["reason"] for row in csv.DictReader(file)}
+    assert reasons["archery"] == "the folder cannot be read: Permission denied"
+    assert "Permission denied" in reasons["v1.mp4"]
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert [row["name"] for row in manifest] == ["v0", "v2", "v3"]
+    process = start(dataset, tmp_path / "closed" / "out", **without_power_over_files)
+    _, said = process.communicate()
+    assert process.returncode == 1
+    assert "Permission denied; choose a folder you may write to" in said
+    assert "Traceback" not in said
 
 
 def test_the_command_reports_and_fails_when_something_is_wrong(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from i3d_rgb_tf.errors import DependencyError, VideoError
 from i3d_rgb_tf.storage import storage_errors
@@ -34,8 +38,6 @@ def extract_frames(video: Path, tree: Path, name: str) -> int:
     StorageError
         The frames cannot be written.
     """
-    from PIL import Image
-
     target = tree / name
     with storage_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -44,8 +46,7 @@ def extract_frames(video: Path, tree: Path, name: str) -> int:
             folder.mkdir()
             number = 0
             for number, frame in enumerate(read_frames(video, short_side=None), 1):
-                path = folder / f"image_{number:05d}.jpg"
-                Image.fromarray(frame).save(path, "JPEG", quality=_JPEG_QUALITY)
+                (folder / f"image_{number:05d}.jpg").write_bytes(_encode(frame))
             if target.exists():
                 shutil.rmtree(target)
             folder.replace(target)
@@ -60,21 +61,15 @@ def estimate_bytes(videos: Sequence[Path]) -> int:
     DependencyError
         Pillow is not installed.
     """
-    import io
-
     check_pillow()
-    from PIL import Image
-
     step = max(1, len(videos) // _SAMPLES)
     sizes = []
     for video in videos[::step]:
-        buffer = io.BytesIO()
         try:
             frame = next(read_frames(video, short_side=None))
         except (VideoError, StopIteration):
             continue
-        Image.fromarray(frame).save(buffer, "JPEG", quality=_JPEG_QUALITY)
-        sizes.append(buffer.tell())
+        sizes.append(len(_encode(frame)))
     mean = sum(sizes) / len(sizes) if sizes else 0
     return round(mean * _FRAMES_OF_VIDEO * len(videos))
 
@@ -87,3 +82,12 @@ def check_pillow() -> None:
         raise DependencyError(
             "writing frames needs Pillow; install it: pip install 'i3d-rgb-tf[evaluate]'"
         ) from error
+
+
+def _encode(frame: NDArray[np.uint8]) -> bytes:
+    """Return a frame as JPEG; Pillow itself cuts a file without an error where a disk is full."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(frame).save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    return buffer.getvalue()

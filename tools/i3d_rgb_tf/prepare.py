@@ -12,7 +12,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from functools import partial
+from multiprocessing import connection
 from pathlib import Path
+from threading import Thread
 
 from i3d_rgb_tf.errors import I3DError, StorageError, VideoError
 from i3d_rgb_tf.frames import PART_PREFIX, check_pillow, extract_frames
@@ -160,7 +162,7 @@ def _check_all(
         return
     # Forking a process that has threads can deadlock.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, mp_context=context) as pool:
+    with ProcessPoolExecutor(count, mp_context=context, initializer=_end_with_parent) as pool:
         waiting: set[Future[CheckedVideo]] = set()
         try:
             for item in items:
@@ -176,6 +178,18 @@ def _check_all(
             ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Let a process of the pool end when the one that started it is killed, not wait for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
 
 
 def _check(item: LabelledVideo, tree: Path | None) -> CheckedVideo:
