@@ -182,11 +182,12 @@ def test_order_and_workers_change_nothing(
 def test_the_command_shows_counts_and_what_failed(
     prepared: Path, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (prepared / "problems.csv").write_text('path,label,reason\n"a\nb",yoga,cut\nc,yoga,cut\n')
     command = ["evaluate", str(prepared), "-m", str(model), "-o", str(prepared / "out")]
 
     assert main([*command, "--protocol", "clip"]) == 1
     said = capsys.readouterr().out
-    assert "1 videos, 1 missing, 0 failed" in said
+    assert "1 videos, 1 missing, 0 failed, 2 left out by prepare" in said
     assert "clip top1" in said
     assert f"missing: b: {prepared / 'gone.mp4'}" in said
     page = prepared / "out" / "clip.html"

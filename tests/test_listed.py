@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from i3d_rgb_tf.errors import DatasetError
-from i3d_rgb_tf.listed import list_videos
+from i3d_rgb_tf.listed import count_left_out, list_videos
 from i3d_rgb_tf.protocols import PROTOCOLS, Protocol
 
 
@@ -94,6 +94,14 @@ def test_damaged_annotations_are_one_line(tmp_path: Path, text: str) -> None:
 
     with pytest.raises(DatasetError, match="is not as prepare writes it; prepare the data set"):
         list_videos(tmp_path, "zoo")
+
+
+def test_what_prepare_left_out_is_counted(tmp_path: Path) -> None:
+    assert count_left_out(tmp_path) == 0
+
+    (tmp_path / "problems.csv").write_text('path,label,reason\n"a\nb",yoga,cut\nc,yoga,cut\n')
+
+    assert count_left_out(tmp_path) == 2
 
 
 def test_what_is_not_prepared_is_said(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from i3d_rgb_tf.accuracy import (
 from i3d_rgb_tf.answers import Network, load_network
 from i3d_rgb_tf.errors import StorageError
 from i3d_rgb_tf.journal import Row, append_row, holds_only, read_rows, write_rows
-from i3d_rgb_tf.listed import ListedVideo, list_videos
+from i3d_rgb_tf.listed import ListedVideo, count_left_out, list_videos
 from i3d_rgb_tf.protocols import PROTOCOLS
 from i3d_rgb_tf.runtime import InferencePrecision
 from i3d_rgb_tf.storage import replaced_file, storage_errors
@@ -69,6 +69,8 @@ class Evaluation:
     predictions: str
     """Path of the answers: JSON lines of name, label, source (a digest of sizes and times of what
     was read) and the probabilities of each clip."""
+    left_out: int = 0
+    """Entries in the report of `prepare`: missing, damaged, duplicate or mislabelled before."""
 
 
 def evaluate(
@@ -138,6 +140,7 @@ def evaluate(
             classes=class_accuracies(rows),
             confusions=find_confusions(rows),
             predictions=str(journal),
+            left_out=count_left_out(prepared),
         )
         with replaced_file(output / f"{stem}.json") as part:
             part.write_text(json.dumps(asdict(evaluation), indent=1) + "\n", encoding="utf-8")

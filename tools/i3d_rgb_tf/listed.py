@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections import Counter
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from i3d_rgb_tf.kinetics import find_label
 from i3d_rgb_tf.protocols import PROTOCOLS
 from i3d_rgb_tf.storage import storage_errors
 
-__all__ = ["ListedVideo", "list_videos"]
+__all__ = ["ListedVideo", "count_left_out", "list_videos"]
 
 _SUBSET = "validation"
 """What accuracy_check takes of the annotations, unless it is told otherwise."""
@@ -77,6 +78,15 @@ def list_videos(prepared: Path, protocol: str) -> tuple[list[ListedVideo], dict[
         videos.append(ListedVideo(name, label or text, path, source, reason))
         num_usable += not described.reads_frames or any(path.glob("*.jpg"))
     return sorted(videos, key=lambda video: video.name), dict(sorted(missing.items()))
+
+
+def count_left_out(prepared: Path) -> int:
+    """Return how many files and entries `prepare` could not use, by its report; 0 without one."""
+    path = prepared / "problems.csv"
+    if not path.is_file():
+        return 0
+    with storage_errors(path, "read"), path.open(newline="", encoding="utf-8") as file:
+        return sum(1 for _ in csv.DictReader(file))
 
 
 def _read_tree(prepared: Path, protocol: str) -> list[tuple[str, str, Path]]:

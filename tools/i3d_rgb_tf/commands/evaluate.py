@@ -116,7 +116,8 @@ def _text(result: Evaluation) -> str:
     lines = [
         f"{result.model} ({result.weights}, {result.inference_precision} on {result.device})",
         f"  protocol {result.protocol}: {result.description}",
-        f"  {result.num_videos} videos, {len(result.missing)} missing, {len(result.failed)} failed",
+        f"  {result.num_videos} videos, {len(result.missing)} missing, {len(result.failed)} failed, "
+        f"{result.left_out} left out by prepare",
     ]
     for name in ("clip_top1", "clip_top5", "video_top1", "video_top5"):
         each = getattr(result, name)
@@ -125,7 +126,8 @@ def _text(result: Evaluation) -> str:
             f"  (95 %: {each.low:.2%} to {each.high:.2%})"
         )
     lines += _weaknesses(result)
-    lines.append(f"  published, not measured here: {result.published or 'nothing'}")
+    published = result.published or "nothing"
+    lines.append(f"  published for rgb_imagenet, not measured here: {published}")
     lines += [f"  missing: {name}: {path}" for name, path in result.missing.items()]
     lines += [f"  failed: {name}: {reason}" for name, reason in result.failed.items()]
     return "\n".join(lines)
