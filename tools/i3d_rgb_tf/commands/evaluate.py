@@ -112,12 +112,18 @@ def _weaknesses(result: Evaluation) -> list[str]:
     ]
 
 
+def _counts(result: Evaluation) -> str:
+    used, missing, failed = result.num_videos, len(result.missing), len(result.failed)
+    return (
+        f"{used} videos, {missing} missing, {failed} failed, {result.left_out} left out by prepare"
+    )
+
+
 def _text(result: Evaluation) -> str:
     lines = [
         f"{result.model} ({result.weights}, {result.inference_precision} on {result.device})",
         f"  protocol {result.protocol}: {result.description}",
-        f"  {result.num_videos} videos, {len(result.missing)} missing, {len(result.failed)} failed, "
-        f"{result.left_out} left out by prepare",
+        f"  {_counts(result)}",
     ]
     for name in ("clip_top1", "clip_top5", "video_top1", "video_top5"):
         each = getattr(result, name)
