@@ -35,6 +35,8 @@ class Measurement:
     """Wall-clock time from start to end."""
     megabytes: float
     """Peak resident memory of the process and its children, the largest of them."""
+    processor_seconds: float
+    """Time of all its threads on processors; other load changes it less than the wall clock."""
 
 
 def machine_line() -> str:
@@ -76,7 +78,7 @@ def run_fresh(command: Sequence[object], environment: Mapping[str, str]) -> Meas
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{command[0]} failed with {process.returncode}:\n{output}")
-    return Measurement(seconds, _megabytes(usage))
+    return Measurement(seconds, _megabytes(usage), usage.ru_utime + usage.ru_stime)
 
 
 def _megabytes(usage: resource.struct_rusage) -> float:

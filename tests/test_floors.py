@@ -16,7 +16,7 @@ from i3d_rgb_tf.commands import COMMANDS
 FLOORS = (
     ("errors", "labels"),
     ("architecture", "containers", "hashes", "storage", "timing"),
-    ("tensors",),
+    ("tensors", "blobs"),
     ("spec", "fetch", "video", "clips", "whole", "ahead"),
     (
         "calibration",

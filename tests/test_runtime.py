@@ -7,6 +7,7 @@ import openvino.opset13 as operations
 import pytest
 
 from i3d_rgb_tf import runtime
+from i3d_rgb_tf.blobs import seal
 from i3d_rgb_tf.errors import DeviceError
 from i3d_rgb_tf.ir import read_ir
 from i3d_rgb_tf.runtime import compile_for_clips, infer_in_turn
@@ -35,18 +36,81 @@ def test_the_compiled_model_is_kept_for_this_version_of_openvino(model, cache_fo
 
     (folder,) = cache_folder.iterdir()
     assert folder.name == f"compiled-{openvino.__version__.split('-')[0]}"
-    assert list(folder.glob("*.blob"))
+    assert list(folder.rglob("*.blob"))
 
 
-def test_a_damaged_cache_is_made_anew(model, model_root, spec, cache_folder):
-    compile_for_clips(model)
-    blobs = list(cache_folder.rglob("*.blob"))
-    for blob in blobs:
-        blob.write_bytes(blob.read_bytes()[: blob.stat().st_size // 2])
+WEIGHTS = np.linspace(0, 1, 400, dtype=np.float32)
 
-    compiled = compile_for_clips(read_ir(spec.ir_path(model_root, "FP16")))
 
-    assert tuple(compiled.output(0).shape) == (1, 400)
+@pytest.fixture(scope="module")
+def small_network(tmp_path_factory):
+    """Return what reads a network like the real one: its output is the mean times weights."""
+    pixels = operations.parameter([1, 79, 3, 224, 224], np.float32, name="Placeholder")
+    mean = operations.reduce_mean(pixels, np.array([1, 2, 3, 4]), keep_dims=False)
+    column = operations.reshape(mean, np.array([1, 1]), special_zero=False)
+    output = operations.multiply(column, WEIGHTS[np.newaxis])
+    path = tmp_path_factory.mktemp("small") / "small.xml"
+    # From a file, because a model that is made anew has new names and so another place.
+    openvino.save_model(openvino.Model([output], [pixels], "small"), path, compress_to_fp16=False)
+    return lambda: read_ir(path)
+
+
+def answer(compiled):
+    return compiled(np.full((1, 79, 224, 224, 3), 100, np.uint8))[0][0]
+
+
+def other_version(data):
+    version = openvino.__version__.split("-")[0].encode()
+    return data.replace(version, b"2024.0.0"[: len(version)].ljust(len(version), b"0"))
+
+
+DAMAGES = {
+    "none": lambda data: data,
+    "cut": lambda data: data[: len(data) // 2],
+    "empty": lambda data: b"",
+    "no longer the weights": lambda data: data.replace(WEIGHTS.tobytes(), bytes(WEIGHTS.nbytes)),
+    "another version": other_version,
+}
+
+
+@pytest.mark.parametrize(
+    ("damage", "sealed"),
+    # Weights that were damaged before they were sealed nobody can tell from others.
+    [
+        *((damage, False) for damage in DAMAGES),
+        *((damage, True) for damage in ("cut", "empty", "another version")),
+    ],
+)
+def test_a_damaged_cache_is_made_anew(damage, sealed, small_network, cache_folder):
+    compile_for_clips(small_network())
+    (blob,) = cache_folder.rglob("*.blob")
+    data = blob.read_bytes()
+    assert WEIGHTS.tobytes() in data
+    blob.write_bytes(DAMAGES[damage](data))
+    if sealed:
+        blob.with_suffix(".sha256").unlink()
+        seal(blob.parent)
+
+    compiled = compile_for_clips(small_network())
+
+    assert compiled.get_property("LOADED_FROM_CACHE") is (damage == "none")
+    assert answer(compiled) == pytest.approx(100 * WEIGHTS, abs=1e-4)
+
+
+def test_what_was_made_anew_is_kept(small_network, cache_folder):
+    compile_for_clips(small_network())
+    (blob,) = cache_folder.rglob("*.blob")
+    blob.write_bytes(b"damaged")
+    compile_for_clips(small_network())
+
+    assert compile_for_clips(small_network()).get_property("LOADED_FROM_CACHE")
+
+
+def test_models_that_differ_are_kept_apart(small_network, cache_folder):
+    compile_for_clips(small_network())
+    compile_for_clips(small_network(), performance_hint="THROUGHPUT")
+
+    assert len({blob.parent for blob in cache_folder.rglob("*.blob")}) == 2
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(model, tmp_path, monkeypatch, caplog):

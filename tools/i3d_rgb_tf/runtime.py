@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
@@ -12,7 +13,8 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from i3d_rgb_tf.errors import DeviceError, I3DError, last_line
+from i3d_rgb_tf.blobs import drop_damaged, seal
+from i3d_rgb_tf.errors import DeviceError, I3DError, StorageError, last_line
 from i3d_rgb_tf.spec import load_spec
 
 __all__ = [
@@ -168,15 +170,18 @@ def _is_done(request: Any) -> bool:
 def _compile(core: Any, model: Any, device: str, properties: dict[str, Any], *, cache: bool) -> Any:
     if not cache:
         return core.compile_model(model, device, properties)
-    folder = _cache_folder()
+    folder = _cache_folder() / _kind(model, device, properties)
     try:
-        return core.compile_model(model, device, {**properties, "CACHE_DIR": str(folder)})
-    except RuntimeError as error:
+        drop_damaged(folder)
+        compiled = core.compile_model(model, device, {**properties, "CACHE_DIR": str(folder)})
+        seal(folder)
+    except (StorageError, RuntimeError) as error:
         # A damaged or unwritable cache costs time, never the answer.
         _logger.warning(
             "not using the cache of compiled models in %s: %s", folder, last_line(error)
         )
         return core.compile_model(model, device, properties)
+    return compiled
 
 
 def _cache_folder() -> Path:
@@ -185,6 +190,16 @@ def _cache_folder() -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("i3d-rgb-tf") / f"compiled-{openvino.__version__.split('-')[0]}"
+
+
+def _kind(model: Any, device: str, properties: dict[str, Any]) -> str:
+    """Return a name for what compiles to much the same, so that few files must be proven."""
+    operations = (
+        f"{each.get_type_name()} {each.output(0).element_type} {each.output(0).partial_shape}"
+        for each in model.get_ordered_ops()
+    )
+    key = "\n".join([device, str(sorted(properties.items())), *operations])
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def _check_device(core: Any, device: str) -> None:
