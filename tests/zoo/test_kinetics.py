@@ -46,7 +46,7 @@ def place_videos(wheel: Path, shared: Path, folder: Path) -> dict[Path, str]:
 def cut_videos(wheel: Path, folder: Path) -> dict[Path, str]:
     videos = {}
     for name, label in WHEEL_VIDEOS.items():
-        frames = list(read_frames(wheel / f"{name}.mp4"))
+        frames = list(read_frames(wheel / f"{name}.mp4", short_side=None))
         size = len(frames) // 4
         for part in range(4):
             path = folder / f"{name}{part}.mp4"
