@@ -4,8 +4,8 @@
 
 Each round starts the command, with the compiled model in the cache, and beside it infers the
 video's clips in this process, which is warm. What the processors did beyond the inference is told
-beside it, because on a busy machine a new process mostly waits. With ``--phases`` it also prints where the time goes,
-by the clock of a process that does the same step by step.
+beside it, because on a busy machine a new process mostly waits. With ``--phases`` it also prints
+where the time goes, by the clock of a process that does the same step by step.
 """
 
 from __future__ import annotations
