@@ -45,6 +45,7 @@ EVALUATION = Evaluation(
         Confusion("archery", "abseiling", 1),
     ),
     predictions="out/paper-1.jsonl",
+    left_out=37,
 )
 OTHER = replace(EVALUATION, model="INT8.xml", video_top1=accuracy(1, 4), model_sha256="cd" * 32)
 
@@ -99,6 +100,7 @@ def test_the_figures_are_those_of_the_json() -> None:
         assert shown in page.texts
         assert document["model_sha256"] in page.texts
     assert "published, not measured" in page.texts
+    assert page.texts[page.texts.index("left out by prepare") :].count("37") == 2
     assert EVALUATION.published in page.texts
 
 

@@ -117,6 +117,7 @@ def _model_table(names: list[str], evaluations: Sequence[Evaluation]) -> str:
         "videos used": [str(each.num_videos) for each in evaluations],
         "videos missing": [str(len(each.missing)) for each in evaluations],
         "videos failed": [str(len(each.failed)) for each in evaluations],
+        "left out by prepare": [str(each.left_out) for each in evaluations],
     }
     rows = [f'<tr><th scope="row">{fact}</th>{_cells(cells)}' for fact, cells in facts.items()]
     return _table(["", *names], rows)
