@@ -90,6 +90,11 @@ def undisturbed(
     return result, Path(result.predictions).read_bytes()
 
 
+def _without_coverage() -> dict[str, str]:
+    """Return this environment; a process that is killed or has no disk breaks coverage's data."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+
+
 def _start(many: Path, model: Path, output: Path, **options: Any) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "i3d_rgb_tf", "evaluate", many, "-m", model, "-o", output]
     return subprocess.Popen(
@@ -97,6 +102,7 @@ def _start(many: Path, model: Path, output: Path, **options: Any) -> subprocess.
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env=_without_coverage(),
         **options,
     )
 
