@@ -58,6 +58,14 @@ def test_the_ir_carries_weights_source_and_labels(model_root, spec, frozen_graph
     assert [label.replace("_", " ") for label in labels] == list(load_labels())
 
 
+def test_a_second_conversion_in_a_process_gives_the_same_bytes(frozen_graph, model_root, tmp_path):
+    again = convert(frozen_graph, tmp_path, precisions=("FP16",))[0]
+
+    first = model_root / again.relative_to(tmp_path)
+    assert again.read_text().splitlines() == first.read_text().splitlines()
+    assert again.with_suffix(".bin").read_bytes() == first.with_suffix(".bin").read_bytes()
+
+
 def test_a_graph_of_the_original_stack_converts_to_the_same_answers(tensors, tmp_path):
     graph = tmp_path / "rgb.frozen.pb"
     write_sonnet_graph(tensors, graph)

@@ -22,6 +22,7 @@ from i3d_rgb_tf.errors import StorageError
 from i3d_rgb_tf.evaluate import Evaluation, evaluate
 from i3d_rgb_tf.labels import load_labels
 from i3d_rgb_tf.spec import ModelSpec
+from processes import without_coverage
 from videos import gray, ramp, write_video
 
 
@@ -90,11 +91,6 @@ def undisturbed(
     return result, Path(result.predictions).read_bytes()
 
 
-def _without_coverage() -> dict[str, str]:
-    """Return this environment; a process that is killed or has no disk breaks coverage's data."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
-
-
 def _start(many: Path, model: Path, output: Path, **options: Any) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "i3d_rgb_tf", "evaluate", many, "-m", model, "-o", output]
     return subprocess.Popen(
@@ -102,7 +98,7 @@ def _start(many: Path, model: Path, output: Path, **options: Any) -> subprocess.
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=_without_coverage(),
+        env=without_coverage(),
         **options,
     )
 
@@ -130,10 +126,12 @@ def test_a_killed_run_goes_on_where_it_was(
         process = _start(many, model, tmp_path)
         while _num_lines(tmp_path) < num_lines and process.poll() is None:
             time.sleep(0.001)
+        process.send_signal(signal.SIGSTOP)
         if num_lines == 1:
             with pytest.raises(StorageError, match="another run is writing .*jsonl; wait for it"):
                 evaluate(many, model, tmp_path, protocol="paper")
         process.send_signal(sent)
+        process.send_signal(signal.SIGCONT)
         process.communicate(timeout=30)
         assert process.returncode in (-sent, 128 + sent)
         assert _num_lines(tmp_path) < 11

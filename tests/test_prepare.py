@@ -26,6 +26,7 @@ from i3d_rgb_tf.frames import estimate_bytes
 from i3d_rgb_tf.kinetics import read_dataset
 from i3d_rgb_tf.prepare import prepare
 from i3d_rgb_tf.video import read_frames
+from processes import without_coverage
 from videos import ramp, write_video
 
 _PR_CAPBSET_DROP, _CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 24, 1, 2
@@ -123,11 +124,6 @@ def test_frames_can_be_asked_for_later_and_come_back(dataset: Path, tmp_path: Pa
 def test_a_second_run_on_the_same_output_is_refused(dataset: Path, tmp_path: Path) -> None:
     with FileLock(tmp_path / ".lock"), pytest.raises(StorageError, match="another run"):
         prepare(read_dataset(dataset), tmp_path)
-
-
-def without_coverage() -> dict[str, str]:
-    """Return this environment; a process that is killed or has no disk breaks coverage's data."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
 
 
 def start(dataset: Path, output: Path, *options: str, **how: Any) -> subprocess.Popen[str]:

@@ -20,6 +20,7 @@ from i3d_rgb_tf.errors import ZooError
 from i3d_rgb_tf.register import register, registration, unregister
 from i3d_rgb_tf.spec import entry_folder
 from i3d_rgb_tf.zoo import Zoo, changing, entry_digests, find_zoo
+from processes import without_coverage
 
 STOCK_MODEL = "task_type: action_recognition\ninput_info:\n  - layout: NDHWC\n"
 STOCK = {
@@ -342,7 +343,7 @@ else:
 
 def run_as_nobody(zoo, action, *named):
     """Run a function on a zoo as a user to whom the modes of files apply."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment = without_coverage() | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-c", AS_NOBODY, zoo.model_root, action, *named]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -80,6 +81,7 @@ def convert_graph(frozen_graph: Path, *, allow_unknown: bool = False) -> Any:
     model.output(0).get_node().input_value(0).get_tensor().add_names(
         {OUTPUT_NAME, f"{OUTPUT_NAME}:0"}
     )
+    _name_nodes(model)
     write_provenance(model, Provenance(weights, file_digest(frozen_graph, "sha384")))
     return model
 
@@ -119,6 +121,16 @@ def _read(frozen_graph: Path) -> Any:
     except RuntimeError as error:
         raise ModelError(f"OpenVINO cannot convert {frozen_graph}: {last_line(error)}") from error
     return model
+
+
+def _name_nodes(model: Any) -> None:
+    """Name nodes that have no name of the graph by their place, so that the IR is always the same.
+
+    OpenVINO names them by a count of all nodes that the process ever made.
+    """
+    for place, node in enumerate(model.get_ordered_ops()):
+        if re.fullmatch(r"[A-Za-z]+_\d+", node.get_friendly_name()):
+            node.set_friendly_name(f"{node.get_type_name()}_{place}")
 
 
 def _with_pixels_as_input(model: Any, spec: ModelSpec) -> Any:
