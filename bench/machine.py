@@ -35,6 +35,8 @@ class Measurement:
     """Wall-clock time from start to end."""
     megabytes: float
     """Peak resident memory of the process and its children, the largest of them."""
+    first_line_seconds: float
+    """Wall-clock time from start to the end of its first line."""
     processor_seconds: float
     """Time of all its threads on processors; other load changes it less than the wall clock."""
 
@@ -71,14 +73,17 @@ def run_fresh(command: Sequence[object], environment: Mapping[str, str]) -> Meas
         text=True,
     )
     stdout = process.stdout
-    output = stdout.read() if stdout else ""
+    output = stdout.readline() if stdout else ""
+    first_line_seconds = time.perf_counter() - start
+    output += stdout.read() if stdout else ""
     # wait4 alone tells the peak memory of this one process.
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{command[0]} failed with {process.returncode}:\n{output}")
-    return Measurement(seconds, _megabytes(usage), usage.ru_utime + usage.ru_stime)
+    processor_seconds = usage.ru_utime + usage.ru_stime
+    return Measurement(seconds, _megabytes(usage), first_line_seconds, processor_seconds)
 
 
 def _megabytes(usage: resource.struct_rusage) -> float:

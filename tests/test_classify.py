@@ -1,14 +1,16 @@
 import json
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import openvino
 import pytest
 
-from i3d_rgb_tf import classify, load_model
-from i3d_rgb_tf.classify import Model, find_model
+from i3d_rgb_tf import load_model, reading
+from i3d_rgb_tf.classify import Model, classify_while_loading, find_model
 from i3d_rgb_tf.cli import main
 from i3d_rgb_tf.clips import center_crop, split_clips
 from i3d_rgb_tf.errors import ModelError, VideoError
@@ -76,7 +78,7 @@ def test_many_videos_get_the_golden_answers_in_every_mode(
         subprocess.run([sys.executable, "-c", _LOAD.format(arguments), path], check=True)
     clips, expected = golden
     # A file would be scaled and so would be another clip.
-    monkeypatch.setattr(classify, "read_frames", lambda path: iter(clips[path.name]))
+    monkeypatch.setattr(reading, "read_frames", lambda path: iter(clips[path.name]))
     model = load_model(path, **options)
 
     found = list(model.classify_all(["waves", "cricket"], top_k=1))
@@ -175,7 +177,7 @@ def test_a_video_is_decoded_while_the_last_clips_of_another_are_inferred(monkeyp
         if path.name == "2":
             raise VideoError("2 was cut")
 
-    monkeypatch.setattr(classify, "read_frames", read)
+    monkeypatch.setattr(reading, "read_frames", read)
     model = Model(Path("x.xml"), "unknown", OneStream(events))
 
     results = model.classify_all(map(str, range(1, 10)), top_k=1)
@@ -188,6 +190,35 @@ def test_a_video_is_decoded_while_the_last_clips_of_another_are_inferred(monkeyp
     # No further than a clip ahead, however many videos there are.
     assert "open 5" in events
     assert "open 6" not in events
+
+
+def test_the_first_video_is_read_while_the_model_is_loaded(tmp_path):
+    is_read = threading.Event()
+
+    def videos():
+        is_read.set()
+        yield tmp_path / "none.mp4"
+
+    def load():
+        assert is_read.wait(timeout=30)
+        return Model(Path("x.xml"), "unknown", OneStream([]))
+
+    (result,) = classify_while_loading(load, videos())
+    assert isinstance(result, VideoError)
+
+    with pytest.raises(ModelError, match="no model at"):
+        list(classify_while_loading(lambda: load_model(tmp_path / "x.xml"), videos()))
+
+
+def test_an_answer_is_shown_before_the_last_video_is_there(model_root, basketball, tmp_path):
+    fifo = tmp_path / "late.mp4"
+    os.mkfifo(fifo)
+    videos = [basketball, basketball, fifo]
+    command = [sys.executable, "-m", "i3d_rgb_tf", "classify", *videos, "-d", model_root]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert b"basketball" in process.stdout.readline()
+        assert process.poll() is None
+        process.kill()
 
 
 def test_fp16_is_preferred_in_a_tree(model_root, spec, tmp_path):

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from i3d_rgb_tf.clips import center_crop, split_clips
 from i3d_rgb_tf.errors import ModelError, VideoError
 from i3d_rgb_tf.ir import read_ir, read_provenance
 from i3d_rgb_tf.labels import NUM_LABELS, load_labels
+from i3d_rgb_tf.reading import Reading, read_clips
 from i3d_rgb_tf.runtime import (
     InferencePrecision,
     PerformanceHint,
@@ -23,9 +25,16 @@ from i3d_rgb_tf.runtime import (
     infer_in_turn,
 )
 from i3d_rgb_tf.spec import PRECISIONS, load_spec
-from i3d_rgb_tf.video import FRAMES_PER_SECOND, read_frames
+from i3d_rgb_tf.video import FRAMES_PER_SECOND
 
-__all__ = ["Classification", "Model", "Prediction", "find_model", "load_model"]
+__all__ = [
+    "Classification",
+    "Model",
+    "Prediction",
+    "classify_while_loading",
+    "find_model",
+    "load_model",
+]
 
 
 @dataclass(frozen=True)
@@ -151,13 +160,12 @@ class Model:
         """
         if not 1 <= top_k <= NUM_LABELS:
             raise ValueError(f"top_k is {top_k}, expected 1..{NUM_LABELS}")
-        return self._classify_all(videos, top_k)
+        return self.classify_clips(read_clips(videos), top_k)
 
-    def _classify_all(
-        self, videos: Iterable[str | Path], top_k: int
+    def classify_clips(
+        self, clips: Iterable[tuple[Reading, NDArray[np.uint8] | None]], top_k: int
     ) -> Iterator[Classification | VideoError]:
-        readings = map(_Reading, videos)
-        clips = (pair for reading in readings for pair in reading.clips())
+        """Do `classify_all` on what `reading.read_clips` gives."""
         with closing(infer_in_turn(self.compiled, clips)) as outputs:
             for reading, output in outputs:
                 if output is not None:
@@ -167,7 +175,7 @@ class Model:
                 else:
                     yield self._classification(reading, top_k)
 
-    def _classification(self, reading: _Reading, top_k: int) -> Classification:
+    def _classification(self, reading: Reading, top_k: int) -> Classification:
         probabilities = (reading.total / reading.num_clips).astype(np.float32)
         return Classification(
             video=str(reading.video),
@@ -181,35 +189,25 @@ class Model:
         )
 
 
-class _Reading:
-    """A video on its way through the network."""
+def classify_while_loading(
+    load: Callable[[], Model], videos: Iterable[str | Path], *, top_k: int = 5
+) -> Iterator[Classification | VideoError]:
+    """Name the actions in videos as `Model.classify_all` does, for the first answer soon.
 
-    def __init__(self, video: str | Path) -> None:
-        self.video = video
-        self.num_frames = 0
-        self.num_clips = 0
-        self.total = np.zeros(NUM_LABELS, np.float64)
-        self.error: VideoError | None = None
+    The first clip is decoded while the model is loaded, in another thread.
 
-    def clips(self) -> Iterator[tuple[_Reading, NDArray[np.uint8] | None]]:
-        """Yield the clips, then None as a mark of the end or of an error."""
-        spec = load_spec()
-        try:
-            for clip in split_clips(self._frames(spec.frame_size), spec.num_frames):
-                yield self, clip
-        except VideoError as error:
-            self.error = error
-        yield self, None
-
-    def add(self, probabilities: NDArray[np.float32]) -> None:
-        """Take what the network says of one clip."""
-        self.total += probabilities
-        self.num_clips += 1
-
-    def _frames(self, size: int) -> Iterator[NDArray[np.uint8]]:
-        for frame in read_frames(Path(self.video)):
-            self.num_frames += 1
-            yield center_crop(frame, size)
+    Parameters
+    ----------
+    load
+        Gives the model; what it raises is raised.
+    videos, top_k
+        As `Model.classify_all` takes them, which says what is yielded and raised.
+    """
+    clips = read_clips(videos)
+    with ThreadPoolExecutor(1, "load") as pool:
+        loading = pool.submit(load)
+        first = list(islice(clips, 1))
+    yield from loading.result().classify_clips(chain(first, clips), top_k)
 
 
 def load_model(

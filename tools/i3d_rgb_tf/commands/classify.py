@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,12 +54,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    from i3d_rgb_tf.classify import load_model
+    from i3d_rgb_tf.classify import classify_while_loading, load_model
     from i3d_rgb_tf.errors import VideoError
     from i3d_rgb_tf.video import find_videos
 
     videos = find_videos(arguments.videos)
-    model = load_model(
+    load = partial(
+        load_model,
         arguments.model,
         directory=arguments.directory,
         device=arguments.device,
@@ -66,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         performance_hint=arguments.performance_hint.upper(),
     )
     results: list[Classification] = []
-    answers = model.classify_all(videos, top_k=arguments.top_k)
+    answers = classify_while_loading(load, videos, top_k=arguments.top_k)
     for result, say in _with_progress(answers, len(videos)):
         if isinstance(result, VideoError):
             say(f"i3d-rgb-tf: error: {result}", file=sys.stderr)
@@ -74,6 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
         results.append(result)
         if arguments.format == "text":
             say(_text(result))
+            # A reader at the other end of a pipe sees each answer when it is there.
+            sys.stdout.flush()
     if arguments.format == "json":
         print(json.dumps([_document(result) for result in results], indent=2))
     return 0 if len(results) == len(videos) else 1
