@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from i3d_rgb_tf.blobs import drop_damaged, seal
@@ -50,6 +52,17 @@ def test_a_seal_is_not_renewed(folder):
     drop_damaged(folder)
 
     assert _blobs(folder) == ["1.blob"]
+
+
+def test_a_new_one_drives_out_the_oldest(tmp_path):
+    for number in (3, 1, 5, 4, 2):
+        blob = tmp_path / f"{number}.blob"
+        blob.write_bytes(b"compiled")
+        os.utime(blob, ns=(number, number))
+        seal(tmp_path)
+
+    assert _blobs(tmp_path) == [f"{number}.blob" for number in (2, 3, 4, 5)]
+    assert len(list(tmp_path.iterdir())) == 8
 
 
 def test_a_folder_that_is_not_there_has_nothing_damaged(tmp_path):

@@ -29,6 +29,7 @@ FLOORS = (
         "freeze",
         "package",
         "protocols",
+        "reading",
         "runtime",
         "zoo",
     ),
