@@ -10,11 +10,13 @@ import nox
 nox.options.sessions = ["tests"]
 nox.options.default_venv_backend = "venv"
 nox.options.reuse_existing_virtualenvs = True
+# A Python that is not there is a test that was not run.
+nox.options.error_on_missing_interpreters = True
 
 
 @nox.session(python=["3.10", "3.11", "3.12", "3.13"])
 def tests(session: nox.Session) -> None:
-    """Run the tests on every Python that is supported and there."""
+    """Run the tests on every Python that is supported."""
     session.install("-e", ".[freeze,quantize,test]")
     session.run("pytest", *session.posargs)
 

@@ -156,6 +156,7 @@ def test_a_killed_run_is_continued_to_the_same_result(
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (journal.exists() and journal.read_bytes()):
         time.sleep(0.001)
+    process.send_signal(signal.SIGSTOP)
     with pytest.raises(StorageError, match="another run is preparing"):
         prepare(listing, output)
     pool = children(process.pid)
