@@ -304,6 +304,12 @@ def test_an_empty_file(tmp_path):
     assert "is empty (0 bytes), expected a video" in error_of(tmp_path / "x.mp4")
 
 
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "x.mp4")
+
+    assert "is a pipe or a device, expected a video file" in error_of(tmp_path / "x.mp4")
+
+
 def test_a_file_that_may_not_be_read(tmp_path):
     # A link to itself fails for the superuser too, who may read anything.
     (tmp_path / "x.mp4").symlink_to(tmp_path / "x.mp4")
@@ -321,10 +327,25 @@ def test_text(tmp_path, name, message):
     assert message in error_of(tmp_path / name)
 
 
-def test_a_picture(tmp_path):
-    av.VideoFrame.from_ndarray(gray(9)).save(str(tmp_path / "x.png"))
+@pytest.mark.parametrize("name", ["x.png", "x.jpg", "x%d.jpg"])
+def test_a_picture(tmp_path, name):
+    av.VideoFrame.from_ndarray(gray(9)).save(str(tmp_path / name))
 
-    assert "is a picture, expected a video file" in error_of(tmp_path / "x.png")
+    assert "is a picture, expected a video file" in error_of(tmp_path / name)
+
+
+def test_a_list_of_files_is_not_followed(tmp_path):
+    write_video(tmp_path / "secret.mp4", ramp(2))
+    (tmp_path / "x.mp4").write_text("ffconcat version 1.0\nfile secret.mp4\n", encoding="utf-8")
+
+    assert "is a list of files, expected a video file" in error_of(tmp_path / "x.mp4")
+
+
+def test_a_strip_that_would_take_all_memory(tmp_path):
+    video = write_video(tmp_path / "x.mkv", [gray(9, 2, 80)], codec="ffv1", pix_fmt="bgr0")
+
+    assert "is 2x80, expected sides of 1 to 32 at most; crop it first" in error_of(video)
+    assert [frame.shape for frame in read_frames(video, short_side=None)] == [(80, 2, 3)]
 
 
 def test_audio_only(tmp_path):

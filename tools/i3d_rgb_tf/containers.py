@@ -1,11 +1,38 @@
-"""Whether a video file is all there, read from its container alone, without decoding."""
+"""Whether a video file can be read and is all there, without decoding."""
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["missing_end"]
+from i3d_rgb_tf.errors import VideoError
+
+__all__ = ["VIDEO_SUFFIXES", "check_file", "missing_end"]
+
+VIDEO_SUFFIXES = frozenset(
+    {
+        ".3gp",
+        ".asf",
+        ".avi",
+        ".flv",
+        ".gif",
+        ".m2ts",
+        ".m4v",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".ogv",
+        ".ts",
+        ".vob",
+        ".webm",
+        ".wmv",
+    }
+)
+"""What a file in a folder must end with to count as a video."""
 
 _BOXES = frozenset(b"ftyp free mdat mfra moof moov sidx skip styp wide".split())
 """Boxes on the top level of MP4 and MOV; other bytes after them are no box but a rest."""
@@ -13,6 +40,35 @@ _SHORTEST_BOX = 8
 """Bytes: its length and type."""
 _EBML_HEADER, _EBML_SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 _GIF_EXTENSION, _GIF_IMAGE, _GIF_END = b"\x21", b"\x2c", b"\x3b"
+
+
+def check_file(path: Path) -> None:
+    """Raise unless `path` is a file that may be read and has something in it.
+
+    A pipe or a device is none: its end cannot be looked at, and to open one may take for ever.
+
+    Raises
+    ------
+    VideoError
+        It is missing, a folder, a pipe, empty, or may not be read.
+    """
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise VideoError(f"{path} is a folder, expected a video file; name the files in it")
+        if not stat.S_ISREG(status.st_mode):
+            raise VideoError(
+                f"{path} is a pipe or a device, expected a video file; save the video first"
+            )
+        if not status.st_size:
+            raise VideoError(f"{path} is empty (0 bytes), expected a video; get the file again")
+        path.open("rb").close()
+    except FileNotFoundError as error:
+        raise VideoError(f"there is no video {path}; check the path") from error
+    except OSError as error:
+        raise VideoError(
+            f"cannot read {path}: {error.strerror}; expected a file you may read"
+        ) from error
 
 
 def missing_end(path: Path) -> str | None:

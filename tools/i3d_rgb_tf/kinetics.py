@@ -11,10 +11,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from i3d_rgb_tf.containers import VIDEO_SUFFIXES
 from i3d_rgb_tf.errors import DatasetError
 from i3d_rgb_tf.labels import load_labels
 from i3d_rgb_tf.storage import storage_errors
-from i3d_rgb_tf.video import VIDEO_SUFFIXES
 
 __all__ = ["LabelledVideo", "Listing", "Problem", "find_label", "read_dataset"]
 

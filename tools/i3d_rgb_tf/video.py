@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from i3d_rgb_tf.containers import missing_end
+from i3d_rgb_tf.containers import VIDEO_SUFFIXES, check_file, missing_end
 from i3d_rgb_tf.errors import VideoError
 from i3d_rgb_tf.timing import resample
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = [
     "FRAMES_PER_SECOND",
     "SHORT_SIDE",
-    "VIDEO_SUFFIXES",
     "find_videos",
     "read_frames",
 ]
@@ -36,33 +35,20 @@ FRAMES_PER_SECOND = 25
 SHORT_SIDE = 256
 """Shorter side of a frame in pixels before the crop, from the same section."""
 
-VIDEO_SUFFIXES = frozenset(
-    {
-        ".3gp",
-        ".asf",
-        ".avi",
-        ".flv",
-        ".gif",
-        ".m2ts",
-        ".m4v",
-        ".mkv",
-        ".mov",
-        ".mp4",
-        ".mpeg",
-        ".mpg",
-        ".mts",
-        ".ogv",
-        ".ts",
-        ".vob",
-        ".webm",
-        ".wmv",
-    }
-)
-"""What a file in a folder must end with to count as a video."""
+_NO_VIDEOS = {
+    "tty": "text",
+    "image2": "a picture",
+    "pipe": "a picture",
+    "concat": "a list of files",
+    "hls": "a list of files",
+}
+"""What FFmpeg can show that is no video file, by the last word of its name for the format."""
 
 _PIXELS_OF_ONE_THREAD = 640 * 480
 """Frames up to here are decoded in one thread: more do not pay, and inference needs the cores."""
 _MOST_THREADS = 4
+_MOST_OBLONG = 32
+"""Longer side / shorter side: scaled to short side 256, more takes memory without end."""
 _BILINEAR, _ACCURATE_RND = 1 << 1, 1 << 18
 """Flags of libswscale: SWS_BILINEAR, SWS_ACCURATE_RND; PyAV 17 cannot combine them by name."""
 
@@ -108,8 +94,8 @@ def read_frames(
     Raises
     ------
     VideoError
-        The file is missing, not a video, has no video stream, or is damaged or cut: frames up
-        to there have been given by then.
+        The file is missing, not a video, has no video stream, is too oblong to be scaled, or is
+        damaged or cut: frames up to there have been given by then.
     """
     with _opened(path) as container:
         stream = _best_stream(container, path)
@@ -119,7 +105,7 @@ def read_frames(
             # 29.97 is what is written for 30000 / 1001.
             rate = Fraction(frames_per_second).limit_denominator(1001)
             frames = resample(frames, rate, _frame_seconds(stream), name=str(path))
-        yield from _as_arrays(frames, short_side)
+        yield from _as_arrays(frames, short_side, path)
 
 
 def find_videos(paths: Iterable[Path]) -> list[Path]:
@@ -166,15 +152,14 @@ def _opened(path: Path) -> Iterator[InputContainer]:
     """Open a video, and turn what goes wrong meanwhile into a `VideoError`."""
     import av
 
-    _check_file(path)
+    check_file(path)
     try:
         # Titles that are not UTF-8 are no error; from version 19 on PyAV needs no telling.
         must_be_told = int(av.__version__.split(".")[0]) < _PYAV_WITH_LENIENT_TITLES
         titles: dict[str, Any] = {"metadata_errors": "replace"} if must_be_told else {}
         # An absolute path, for FFmpeg takes what stands before a colon for a protocol.
         with av.open(str(path.absolute()), **titles) as container:
-            if container.format.name == "tty" or container.format.name.endswith("_pipe"):
-                kind = "text" if container.format.name == "tty" else "a picture"
+            if kind := _NO_VIDEOS.get(container.format.name.rpartition("_")[2]):
                 raise VideoError(f"{path} is {kind}, expected a video file")
             yield container
     except (av.FFmpegError, OSError) as error:
@@ -183,21 +168,6 @@ def _opened(path: Path) -> Iterator[InputContainer]:
             f"{path} was cut: {reason}; get the whole file"
             if reason
             else f"cannot read {path}: {error.strerror or error}; expected a video file"
-        ) from error
-
-
-def _check_file(path: Path) -> None:
-    if path.is_dir():
-        raise VideoError(f"{path} is a folder, expected a video file; name the files in it")
-    try:
-        with path.open("rb") as file:
-            if not file.read(1):
-                raise VideoError(f"{path} is empty (0 bytes), expected a video; get the file again")
-    except FileNotFoundError as error:
-        raise VideoError(f"there is no video {path}; check the path") from error
-    except OSError as error:
-        raise VideoError(
-            f"cannot read {path}: {error.strerror}; expected a file you may read"
         ) from error
 
 
@@ -262,7 +232,9 @@ def _frame_seconds(stream: VideoStream) -> Fraction:
     return 1 / Fraction(rate)
 
 
-def _as_arrays(frames: Iterator[VideoFrame], short_side: int | None) -> Iterator[NDArray[np.uint8]]:
+def _as_arrays(
+    frames: Iterator[VideoFrame], short_side: int | None, path: Path
+) -> Iterator[NDArray[np.uint8]]:
     """Scale and convert each frame once, however often it is repeated."""
     from av.video.reformatter import VideoReformatter
 
@@ -270,6 +242,12 @@ def _as_arrays(frames: Iterator[VideoFrame], short_side: int | None) -> Iterator
     previous, array = None, np.empty(0, np.uint8)
     for frame in frames:
         if frame is not previous:
+            sides = sorted((frame.width, frame.height))
+            if short_side is not None and sides[1] > _MOST_OBLONG * sides[0]:
+                raise VideoError(
+                    f"{path} is {frame.width}x{frame.height}, expected sides of 1 to "
+                    f"{_MOST_OBLONG} at most; crop it first"
+                )
             previous, array = frame, _as_array(frame, short_side, reformatter)
         yield array
 
