@@ -103,6 +103,19 @@ def test_an_ir_that_computes_something_else_fails(model_root, spec, tmp_path):
     }
 
 
+@pytest.mark.parametrize("named", ["rgb_imagenet", "unknown"])
+def test_an_ir_that_names_other_weights_than_the_graph_fails(model_root, spec, tmp_path, named):
+    shutil.copytree(model_root, tmp_path / "tree", symlinks=True)
+    ir = spec.ir_path(tmp_path / "tree", "FP16")
+    ir.write_text(ir.read_text().replace("rgb_scratch", named))
+
+    tensors, _, waves = verify(tmp_path / "tree")
+
+    assert (tensors.status, waves.status) == ("passed", "failed")
+    assert f"says that it holds {named}, but the graph" in waves.detail
+    assert "holds rgb_scratch; convert again" in waves.detail
+
+
 def test_damaged_files_fail_with_their_reason(spec, tmp_path):
     graph = spec.frozen_graph_path(tmp_path)
     graph.parent.mkdir(parents=True)

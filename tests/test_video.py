@@ -8,6 +8,7 @@ import logging
 import os
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -116,6 +117,23 @@ def test_a_varying_frame_rate(tmp_path, suffix):
     assert found[:shared] == expected[:shared]
     assert shared >= 17
     assert set(found[shared:] + expected[shared:]) <= {8}
+
+
+def test_half_the_rate_of_television_is_every_other_frame(tmp_path):
+    video = write_video(tmp_path / "x.mp4", ramp(20), rate=Fraction(30000, 1001))
+
+    frames = read_frames(video, frames_per_second=15000 / 1001)
+
+    assert places(frames) == list(range(0, 20, 2))
+
+
+def test_a_frame_that_stays_is_converted_once(tmp_path):
+    video = write_video(tmp_path / "x.mkv", ramp(2), rate=5, codec="ffv1", pix_fmt="bgr0")
+
+    frames = list(read_frames(video))
+
+    assert len(frames) == 10
+    assert len({id(frame) for frame in frames}) == 2
 
 
 def test_every_frame_once(tmp_path):

@@ -59,13 +59,14 @@ def verify(directory: Path, *, sample: Path | None = None) -> list[Check]:
     """
     spec = load_spec()
     graph = spec.frozen_graph_path(directory)
-    checks = [_check_tensors(graph)]
+    check, held = _check_tensors(graph)
+    checks = [check]
     found = False
     for precision in PRECISIONS:
         path = spec.ir_path(directory, precision)
         if path.is_file():
             found = True
-            checks += _check_ir(path, precision, graph, sample)
+            checks += _check_ir(path, precision, graph, held, sample)
     if not found:
         checks.append(Check("IR", "skipped", f"none in {spec.folder(directory)}"))
     return checks
@@ -118,25 +119,35 @@ def predict_pixels(model: Any, clip: NDArray[Any]) -> NDArray[np.float32]:
     return probabilities
 
 
-def _check_tensors(graph: Path) -> Check:
+def _check_tensors(graph: Path) -> tuple[Check, str | None]:
+    """Return the answer, and which weights the graph holds; None if there is none to read."""
     name = "tensors"
     if not graph.exists():
-        return Check(name, "skipped", f"no frozen graph at {graph}")
+        return Check(name, "skipped", f"no frozen graph at {graph}"), None
     try:
         tensors = read_frozen_graph(graph)
     except I3DError as error:
-        return Check(name, "failed", str(error))
+        return Check(name, "failed", str(error)), None
     weights = identify(tensors)
     if weights is None:
-        return Check(name, "failed", f"{graph} holds weights that DeepMind did not publish")
-    return Check(name, "passed", f"all {len(tensors)} are DeepMind's {weights}, by CRC32C")
+        detail = f"{graph} holds weights that DeepMind did not publish"
+        return Check(name, "failed", detail), UNKNOWN_WEIGHTS
+    detail = f"all {len(tensors)} are DeepMind's {weights}, by CRC32C"
+    return Check(name, "passed", detail), weights
 
 
-def _check_ir(path: Path, precision: Precision, graph: Path, sample: Path | None) -> list[Check]:
+def _check_ir(
+    path: Path, precision: Precision, graph: Path, held: str | None, sample: Path | None
+) -> list[Check]:
     name = f"{precision} waves"
     try:
         model = read_ir(path)
         weights = read_provenance(model).weights
+        if held not in (weights, None):
+            raise ModelError(
+                f"{path} says that it holds {weights}, but the graph {graph} holds {held}; "
+                "convert again"
+            )
         expected, whose = _reference(weights, graph)
     except I3DError as error:
         return [Check(name, "failed", str(error))]
@@ -162,7 +173,10 @@ def _reference(weights: str, graph: Path) -> tuple[NDArray[np.float32], str]:
     if weights == _GOLDEN_WEIGHTS:
         return waves_probabilities(), "the original TensorFlow 1.11 stack"
     if not graph.exists():
-        raise ModelError(f"nothing to compare {weights} with: no frozen graph at {graph}")
+        raise ModelError(
+            f"nothing to compare {weights} with: no frozen graph at {graph}; "
+            "get it with: i3d-rgb-tf download"
+        )
     model = convert_graph(graph, allow_unknown=weights == UNKNOWN_WEIGHTS)
     return predict_pixels(model, waves_clip()), "a fresh conversion of the graph"
 

@@ -102,7 +102,7 @@ def read_frames(
         _set_threads(stream)
         frames = _decode(container, stream, path)
         if frames_per_second is not None:
-            # 29.97 is what is written for 30000 / 1001.
+            # 30000 / 1001 comes as the nearest float, and the very middle is met only by itself.
             rate = Fraction(frames_per_second).limit_denominator(1001)
             frames = resample(frames, rate, _frame_seconds(stream), name=str(path))
         yield from _as_arrays(frames, short_side, path)
