@@ -1,5 +1,4 @@
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ from i3d_rgb_tf.errors import ModelError, VideoError
 from i3d_rgb_tf.labels import load_labels
 from i3d_rgb_tf.verify import waves_clip
 from i3d_rgb_tf.video import read_frames
+from processes import without_coverage
 
 DATA = Path(__file__).parent / "data"
 
@@ -210,15 +210,15 @@ def test_the_first_video_is_read_while_the_model_is_loaded(tmp_path):
         list(classify_while_loading(lambda: load_model(tmp_path / "x.xml"), videos()))
 
 
-def test_an_answer_is_shown_before_the_last_video_is_there(model_root, basketball, tmp_path):
-    fifo = tmp_path / "late.mp4"
-    os.mkfifo(fifo)
-    videos = [basketball, basketball, fifo]
+def test_an_answer_is_shown_before_the_last_video_is_read(model_root, basketball):
+    videos = [basketball] * 3
     command = [sys.executable, "-m", "i3d_rgb_tf", "classify", *videos, "-d", model_root]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        assert b"basketball" in process.stdout.readline()
-        assert process.poll() is None
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=without_coverage()) as process:
+        answers = [process.stdout.readline()]
         process.kill()
+        answers += process.stdout.readlines()
+
+    assert sum(str(basketball).encode() in line for line in answers) in (1, 2)
 
 
 def test_fp16_is_preferred_in_a_tree(model_root, spec, tmp_path):
