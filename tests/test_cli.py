@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -102,6 +103,7 @@ def test_wrong_usage_exits_with_2(
 @pytest.mark.parametrize(
     ("error", "status", "line"),
     [
+        (ModelError("no model a\nb; make one"), 1, "i3d-rgb-tf: error: no model a b; make one\n"),
         (ModelError("no model; make one"), 1, "i3d-rgb-tf: error: no model; make one\n"),
         (KeyboardInterrupt(), 130, "i3d-rgb-tf: interrupted\n"),
     ],
@@ -134,6 +136,36 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
 
     os.close(writing)
     assert (result.returncode, result.stderr) == (1, "")
+
+
+def test_a_full_disk_behind_standard_output_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run([*PYTHON, "info"], stdout=full, stderr=subprocess.PIPE, text=True)
+
+    assert result.returncode == 1
+    assert result.stderr == (
+        "i3d-rgb-tf: error: cannot write the results: No space left on device; free some space\n"
+    )
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_streams_are_no_error(closed: str) -> None:
+    script = f'exec "$0" -m i3d_rgb_tf info {closed}'
+
+    result = subprocess.run(["sh", "-c", script, sys.executable], capture_output=True, text=True)
+
+    assert (result.returncode, result.stderr) == (0, "")
+    assert ("i3d-rgb-tf" in result.stdout) == (closed == "2>&-")
+
+
+def test_a_name_that_no_encoding_has_is_printed(tmp_path: Path) -> None:
+    folder = os.fsencode(tmp_path) + b"/\xff"
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+
+    result = subprocess.run([*PYTHON, "info", "-d", folder], capture_output=True, env=environment)
+
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert rb"\udcff" in result.stdout
 
 
 @pytest.mark.parametrize("arguments", [["-v", "info"], ["info", "-v"], ["info"]])

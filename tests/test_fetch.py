@@ -1,5 +1,6 @@
 import errno
 import os
+import time
 from functools import partial
 
 import pytest
@@ -86,6 +87,29 @@ def test_a_redirect_to_a_login_page_is_named(server, path, check):
 def test_a_server_that_is_not_there_is_named(path, check):
     with pytest.raises(DownloadError, match="cannot download http://127.0.0.1:9/file: .*refused"):
         fetch_url("http://127.0.0.1:9/file", path, check)
+
+
+def test_a_server_that_falls_silent_is_not_waited_for(monkeypatch, server, path, check):
+    monkeypatch.setattr(fetch, "_TIMEOUT_SECONDS", (0.2, 0.2))
+    monkeypatch.setattr(fetch, "_RETRIES", 0)
+    server.answers["/file"] = [lambda handler: time.sleep(2)]
+
+    with pytest.raises(DownloadError, match=r"cannot download .*: Read timed out"):
+        fetch_url(f"{server.url}/file", path, check)
+
+
+def test_a_proxy_that_is_not_there_is_named(monkeypatch, path, check):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+
+    with pytest.raises(DownloadError) as caught:
+        fetch_url("http://example.org/file", path, check)
+
+    message = str(caught.value)
+    start = "cannot download http://example.org/file: the proxy that is set: Failed to establish"
+    assert message.startswith(start)
+    assert message.endswith("refused")
 
 
 def test_a_full_disk_is_named(server, path):

@@ -1,4 +1,5 @@
 import json
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 
 from i3d_rgb_tf.architecture import CHECKPOINT_SCOPE, STAGES, Conv, Mixed
 from i3d_rgb_tf.cli import main
-from i3d_rgb_tf.errors import WeightsError
+from i3d_rgb_tf.errors import StorageError, WeightsError
 from i3d_rgb_tf.freeze import (
     freeze_checkpoint,
     freeze_tensors,
@@ -152,3 +153,19 @@ def test_the_freeze_command_takes_unknown_weights_only_when_asked(tensors, tmp_p
     assert "holds weights that DeepMind did not publish" in capsys.readouterr().err
     assert main([*command, "--allow-unknown"]) == 0
     assert capsys.readouterr().out.endswith(": unknown\n")
+
+
+def test_a_full_disk_leaves_no_half_written_checkpoint(tensors, tmp_path):
+    prefix = tmp_path / "model.ckpt"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # The kernel then fails a write past the limit as it does on a full disk.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000_000, limits[1]))
+    try:
+        with pytest.raises(StorageError) as caught:
+            write_checkpoint(tensors, prefix)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    expected = f"cannot write {prefix}: File too large; free some space or choose another folder"
+    assert str(caught.value) == expected
+    assert list(tmp_path.iterdir()) == []

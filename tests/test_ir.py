@@ -68,8 +68,8 @@ def test_an_ir_without_its_weights_is_named(tmp_path):
         read_ir(path)
 
 
-@pytest.mark.parametrize("content", ["", "<net", "<html></html>"])
-def test_a_damaged_ir_is_refused_in_one_line(tmp_path, content):
+@pytest.mark.parametrize("content", ["", "<net", "<net version='11'", "<html></html>"])
+def test_a_damaged_ir_is_refused_in_one_line(tmp_path, capfd, content):
     path = tmp_path / "model.xml"
     path.write_text(content)
     path.with_suffix(".bin").write_bytes(b"")
@@ -77,6 +77,12 @@ def test_a_damaged_ir_is_refused_in_one_line(tmp_path, content):
     with pytest.raises(ModelError, match=r"cannot read .*; convert again") as caught:
         read_ir(path)
     assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_frozen_graph_is_no_ir(frozen_graph):
+    with pytest.raises(ModelError, match="it is no IR of OpenVINO, an .xml that begins with <net>"):
+        read_ir(frozen_graph)
 
 
 def test_a_truncated_bin_is_refused(model_root, spec, tmp_path):

@@ -122,7 +122,7 @@ def test_damaged_files_fail_with_their_reason(spec, tmp_path):
     graph.write_bytes(b"x")
     ir = spec.ir_path(tmp_path, "FP16")
     ir.parent.mkdir()
-    ir.write_text("<net/>")
+    ir.write_text('<net version="11"/>')
 
     tensors, waves = verify(tmp_path)
 

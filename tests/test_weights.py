@@ -105,6 +105,23 @@ def test_the_zoos_mirror_is_used_and_its_tensors_are_checked(
     assert not zoo_spec.frozen_graph_path(tmp_path).exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda body: body + b"\0", "i3d-rgb.frozen.pb has .* bytes, expected"),
+        (lambda body: body[:-1] + bytes([body[-1] ^ 1]), "i3d-rgb.frozen.pb has sha384"),
+    ],
+)
+def test_the_zoos_file_is_checked_by_size_and_digest(
+    server, zoo_spec, frozen_graph, tmp_path, change, message
+):
+    server.answers["/zoo.pb"] = [content(change(frozen_graph.read_bytes()))]
+
+    with pytest.raises(DownloadError, match=f"zoo.pb is not the published file: {message}"):
+        download(tmp_path, source="zoo", spec=zoo_spec)
+    assert not zoo_spec.frozen_graph_path(tmp_path).exists()
+
+
 def test_a_failed_download_leaves_the_other_weights_on_disk(
     server, zoo_spec, frozen_graph, tmp_path
 ):
@@ -164,6 +181,15 @@ def test_a_source_without_the_weights_is_refused(tmp_path):
         download(tmp_path, weights="rgb_scratch", source="zoo")
 
 
+def test_a_source_without_the_weights_is_refused_whatever_is_there(frozen_graph, tmp_path, spec):
+    path = spec.frozen_graph_path(tmp_path)
+    path.parent.mkdir(parents=True)
+    path.symlink_to(frozen_graph)
+
+    with pytest.raises(WeightsError, match="zoo does not have rgb_scratch"):
+        download(tmp_path, weights="rgb_scratch", source="zoo")
+
+
 def test_without_tensorflow_nothing_is_downloaded(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "tensorflow", None)
 
@@ -181,10 +207,11 @@ def test_a_graph_of_your_own_is_proven(tensors, tmp_path):
     assert graph.path.read_bytes() == file.read_bytes()
 
 
-def test_a_checkpoint_of_your_own_is_frozen(tensors, frozen_graph, tmp_path):
+@pytest.mark.parametrize("name", ["model.ckpt.index", "model.ckpt"])
+def test_a_checkpoint_of_your_own_is_frozen(tensors, frozen_graph, tmp_path, name):
     write_checkpoint(tensors, tmp_path / "model.ckpt")
 
-    graph = adopt(tmp_path / "model.ckpt.index", tmp_path)
+    graph = adopt(tmp_path / name, tmp_path)
 
     assert graph.path.read_bytes() == frozen_graph.read_bytes()
 
@@ -220,6 +247,12 @@ def test_the_download_command_says_which_weights_are_there(frozen_graph, tmp_pat
 
     assert main(["download", "--weights", "rgb_scratch", "-o", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"{path}: rgb_scratch, already there\n"
+
+
+def test_the_download_command_takes_a_file_or_a_source(tmp_path, capsys):
+    assert main(["download", "--file", "x.pb", "--source", "zoo", "-o", str(tmp_path)]) == 1
+
+    assert "--source tells where to download from, --file takes" in capsys.readouterr().err
 
 
 def test_the_download_command_takes_a_file(frozen_graph, tmp_path, spec, capsys):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import logging
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
 
 from i3d_rgb_tf import __version__
@@ -19,6 +21,7 @@ __all__ = ["build_parser", "main"]
 _PROGRAM = "i3d-rgb-tf"
 _INTERRUPTED = 130
 """128 and the number of SIGINT, as a shell reports it."""
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _EPILOG = """\
 the way through:
@@ -45,13 +48,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         Exit status: 0 done, 1 failed, 130 interrupted. Wrong usage exits with 2 by itself.
     """
+    _mend_streams()
     arguments = build_parser().parse_args(argv)
     _log_to_stderr(verbose=arguments.verbose)
     try:
         status: int = arguments.run(arguments)
         sys.stdout.flush()
     except I3DError as error:
-        print(f"{_PROGRAM}: error: {error}", file=sys.stderr)
+        # The name of a file may hold a line break.
+        print(f"{_PROGRAM}: error: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"{_PROGRAM}: interrupted", file=sys.stderr)
@@ -59,6 +64,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader has gone (``| head``); Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.filename is not None or error.errno not in _FULL:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(
+            f"{_PROGRAM}: error: cannot write the results: {error.strerror}; free some space",
+            file=sys.stderr,
+        )
         return 1
     return status
 
@@ -113,6 +127,17 @@ def _lowered(sentence: str) -> str:
     'name the actions in videos'
     """
     return sentence[0].lower() + sentence[1:].rstrip(".")
+
+
+def _mend_streams() -> None:
+    """Make standard output and error take everything, also where they are closed or ASCII."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+        elif stream.errors == "strict":
+            # A file's name may be of bytes that no encoding has.
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _log_to_stderr(*, verbose: bool) -> None:

@@ -62,7 +62,10 @@ def fetch_url(url: str, path: Path, check: Callable[[Path], None]) -> None:
         urls={path.name: url},
         retry_if_failed=_RETRIES,
     )
-    with storage_errors(path), tempfile.TemporaryDirectory(dir=_made(path.parent)) as folder:
+    with (
+        storage_errors(path),
+        tempfile.TemporaryDirectory(dir=_made(path.parent), prefix=".part-") as folder,
+    ):
         source.path = Path(folder)
         try:
             Path(source.fetch(path.name, downloader=checked_download)).replace(path)
@@ -129,9 +132,12 @@ def _refuse_html(path: Path) -> None:
 
 def _reason(error: Exception) -> str:
     """Return the innermost sentence of a chain of wrapped network errors."""
-    while error.args and isinstance(error.args[-1], Exception):
-        error = error.args[-1]
-    reason = getattr(error, "reason", None)
-    message = str(reason if isinstance(reason, Exception) else error)
+    proxy = ""
+    inner: object = error
+    while isinstance(inner, Exception):
+        error = inner
+        if type(error).__name__ == "ProxyError":
+            proxy = "the proxy that is set: "
+        inner = getattr(error, "reason", None) or next(reversed(error.args), None)
     # urllib3 puts its connection object in front, whose host stands in the URL already.
-    return re.sub(r"^\w+\(host=[^)]*\): ", "", message)
+    return proxy + re.sub(r"^\w+\(host=[^)]*\): ", "", str(error))

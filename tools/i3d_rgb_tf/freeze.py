@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -140,7 +141,11 @@ def write_checkpoint(tensors: Tensors, prefix: Path) -> None:
                     tensors=list(checked.values()),
                 )
         except tf.errors.OpError as error:
-            raise StorageError(f"cannot write {prefix}: {last_line(error)}") from error
+            # {{node ...}} path of a temporary file; reason [Op:SaveV2]
+            reason = re.sub(r"\s*\[Op:\w+\]$", "", last_line(error)).rpartition("; ")[2]
+            raise StorageError(
+                f"cannot write {prefix}: {reason}; free some space or choose another folder"
+            ) from error
 
 
 def require_tensorflow() -> Any:

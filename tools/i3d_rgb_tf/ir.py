@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from i3d_rgb_tf.tensors import UNKNOWN_WEIGHTS
 __all__ = ["Provenance", "read_ir", "read_provenance", "write_provenance"]
 
 _SECTION = "i3d_rgb_tf"
+_HEAD_BYTES = 1000
 _MODEL_SECTION = "model_info"
 """The section that OpenVINO's Model API and Model Server read."""
 
@@ -41,6 +43,17 @@ def read_ir(path: Path) -> Any:
     if not path.is_file():
         raise ModelError(
             f"no model at {path}; make it with: i3d-rgb-tf download && i3d-rgb-tf convert"
+        )
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}; check the path") from error
+    # OpenVINO would try every format it knows, and some of them complain on standard error.
+    if not re.search(rb"<net\s", head):
+        raise ModelError(
+            f"cannot read {path}: it is no IR of OpenVINO, an .xml that begins with <net>; "
+            "convert again"
         )
     if not path.with_suffix(".bin").is_file():
         raise ModelError(f"{path} has no {path.with_suffix('.bin').name} beside it; convert again")

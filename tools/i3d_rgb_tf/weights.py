@@ -125,15 +125,15 @@ def download(
     StorageError
         The tree cannot be written.
     """
-    spec = spec or load_spec()
-    path = spec.frozen_graph_path(directory)
-    if _is_there(path, weights):
-        return FrozenGraph(path, weights, "disk")
     having = [name for name in SOURCES if weights in _WEIGHTS_OF[name]]
     if source is not None and source not in having:
         raise WeightsError(
             f"source {source} does not have {weights}; take --source {' or '.join(having)}"
         )
+    spec = spec or load_spec()
+    path = spec.frozen_graph_path(directory)
+    if _is_there(path, weights):
+        return FrozenGraph(path, weights, "disk")
     makers: dict[Source, Callable[[], None]] = {
         "zoo": lambda: _from_zoo(path, weights, spec),
         "checkpoint": lambda: _from_checkpoint(path, weights, checkpoint_url),
@@ -157,7 +157,8 @@ def adopt(file: Path, directory: Path, *, allow_unknown: bool = False) -> Frozen
     Parameters
     ----------
     file
-        A frozen graph (.pb), or the ``.index`` of a checkpoint, which is frozen.
+        A frozen graph (.pb), or a checkpoint, which is frozen: its ``.index``, or its path up to
+        there, as `freeze` takes it.
     directory
         Root of the tree.
     allow_unknown
@@ -174,7 +175,8 @@ def adopt(file: Path, directory: Path, *, allow_unknown: bool = False) -> Frozen
         The file cannot be read or the tree not written.
     """
     path = load_spec().frozen_graph_path(directory)
-    is_checkpoint = file.suffix == ".index"
+    index = file.with_name(f"{file.name}.index")
+    is_checkpoint = file.suffix == ".index" or (not file.exists() and index.is_file())
     tensors = read_checkpoint(file) if is_checkpoint else read_frozen_graph(file)
     weights = identify(tensors) or UNKNOWN_WEIGHTS
     require_published(file, weights, allow_unknown=allow_unknown)
@@ -208,7 +210,9 @@ def _is_there(path: Path, weights: WeightSet) -> bool:
             "another folder with -o"
         )
     if found != weights:
-        _logger.warning("%s holds %s; it will be replaced by %s", path, found, weights)
+        _logger.warning(
+            "%s holds %s; %s will replace it as soon as it is proven", path, found, weights
+        )
     return found == weights
 
 

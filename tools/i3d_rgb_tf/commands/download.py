@@ -29,7 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--file",
         type=Path,
         metavar="FILE",
-        help="take a frozen graph (.pb) or a checkpoint (.index) that is on disk already",
+        help="take a frozen graph (.pb) or a checkpoint (.index) that is on disk already, "
+        "instead of downloading",
     )
     parser.add_argument(
         "--source",
@@ -42,8 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
+    from i3d_rgb_tf.errors import WeightsError
     from i3d_rgb_tf.weights import adopt, download
 
+    if arguments.file and arguments.source:
+        raise WeightsError(
+            "--source tells where to download from, --file takes what is on disk; give one of them"
+        )
     if arguments.file:
         graph = adopt(
             arguments.file, arguments.output_directory, allow_unknown=arguments.allow_unknown
