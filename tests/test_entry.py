@@ -219,7 +219,7 @@ def test_pre_convert_says_what_freezing_needs(folder: Path) -> None:
 
     assert status == 1
     assert "needs the package i3d-rgb-tf" in line
-    assert "-m pip install 'i3d-rgb-tf[freeze]'" in line
+    assert "-m pip install '.[freeze]'" in line
 
 
 def test_pre_convert_leaves_no_graph_of_a_damaged_checkpoint(folder: Path, spec: ModelSpec) -> None:
@@ -260,7 +260,7 @@ def test_freeze_script_freezes_the_checkpoint_of_the_clone(
 
 @pytest.mark.parametrize(
     ("installed", "expected"),
-    [(True, "run it there"), (False, "pip install 'i3d-rgb-tf[freeze]'")],
+    [(True, "run it there"), (False, "pip install '.[freeze]'")],
 )
 def test_freeze_script_says_what_is_missing(tmp_path: Path, installed: bool, expected: str) -> None:
     script = Path(shutil.copy(ENTRY / "freeze.py", tmp_path))

@@ -14,7 +14,7 @@ from i3d_rgb_tf.errors import (
 from i3d_rgb_tf.freeze import freeze_tensors, write_checkpoint
 from i3d_rgb_tf.graph import identify_frozen_graph
 from i3d_rgb_tf.hashes import Fingerprint, file_digest
-from i3d_rgb_tf.weights import adopt, download
+from i3d_rgb_tf.weights import CHECKPOINT_FILES, adopt, download
 from servers import content, dropped, status
 from sonnet_graph import write_sonnet_graph
 
@@ -76,6 +76,33 @@ def test_the_checkpoint_is_downloaded_proven_and_frozen(server, tensors, frozen_
 
     assert (graph.weights, graph.source) == ("rgb_scratch", "checkpoint")
     assert graph.path.read_bytes() == frozen_graph.read_bytes()
+
+
+def test_the_tensors_of_a_checkpoint_are_checked_too(monkeypatch, server, tensors, tmp_path):
+    write_checkpoint(tensors, tmp_path / "served" / "model.ckpt")
+    for file in (tmp_path / "served").iterdir():
+        server.answers[f"/rgb_imagenet/{file.name}"] = [content(file.read_bytes())]
+    # As if these had been the names of the files of rgb_imagenet.
+    monkeypatch.setitem(CHECKPOINT_FILES, "rgb_imagenet", CHECKPOINT_FILES["rgb_scratch"])
+
+    with pytest.raises(WeightsError, match="not the published rgb_imagenet: they are rgb_scratch"):
+        download(tmp_path, source="checkpoint", checkpoint_url=server.url)
+    assert not list(tmp_path.glob("public/i3d-rgb-tf/*.pb"))
+
+
+@pytest.mark.parametrize(
+    ("weights", "data"),
+    [
+        ("rgb_imagenet", "2958652e0c9c48a65010c0ebda5c9cfd4edc7c18"),
+        ("rgb_scratch", "fa7df95674dbf3579e7fccd954e51e706b4734c1"),
+    ],
+)
+def test_the_files_of_the_checkpoints_are_deepminds(shared_folder, weights, data):
+    files = CHECKPOINT_FILES[weights]
+
+    files["model.ckpt.index"].check(shared_folder / "checkpoints" / weights / "model.ckpt.index")
+    fingerprint = Fingerprint("git-blob", data, 50_818_176)
+    assert files["model.ckpt.data-00000-of-00001"] == fingerprint
 
 
 def test_a_checkpoint_download_goes_on_where_it_was_broken_off(server, tensors, tmp_path):

@@ -23,8 +23,8 @@ def main() -> int:
         from i3d_rgb_tf.tensors import UNKNOWN_WEIGHTS, identify
     except ImportError as error:
         return _failed(
-            f"the package i3d-rgb-tf cannot be imported ({error}); install it with: "
-            "pip install 'i3d-rgb-tf[freeze]'"
+            f"the package i3d-rgb-tf cannot be imported ({error}); install it, from a clone of "
+            "its repository, with: pip install '.[freeze]'"
         )
     if not _CHECKPOINT.with_name("model.ckpt.index").is_file():
         return _failed(

@@ -16,7 +16,8 @@ _CHECKPOINT_FOLDERS = ("", "rgb_imagenet", "rgb_scratch")
 _INDEX = "model.ckpt.index"
 _DATA = "model.ckpt.data-00000-of-00001"
 _INSTALL = (
-    "install it, from Python 3.10 on, with: {} -m pip install 'i3d-rgb-tf[freeze]', or give "
+    "install it, on Python 3.10 or later, from a clone of its repository with: "
+    "{} -m pip install '.[freeze]', or give "
     "omz_converter, after -p, the Python that has it"
 )
 
