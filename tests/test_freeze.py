@@ -1,5 +1,7 @@
 import json
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +155,14 @@ def test_the_freeze_command_takes_unknown_weights_only_when_asked(tensors, tmp_p
     assert "holds weights that DeepMind did not publish" in capsys.readouterr().err
     assert main([*command, "--allow-unknown"]) == 0
     assert capsys.readouterr().out.endswith(": unknown\n")
+
+
+def test_tensorflow_is_imported_without_a_word():
+    script = "from i3d_rgb_tf.freeze import require_tensorflow; require_tensorflow()"
+
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
 def test_a_full_disk_leaves_no_half_written_checkpoint(tensors, tmp_path):

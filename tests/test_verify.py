@@ -103,6 +103,17 @@ def test_an_ir_that_computes_something_else_fails(model_root, spec, tmp_path):
     }
 
 
+def test_half_the_precision_is_not_all_of_it(model_root, spec, tmp_path):
+    # FP16 under the name of FP32 gives the same label, 0.0003 off.
+    path = spec.ir_path(tmp_path, "FP32")
+    shutil.copytree(spec.ir_path(model_root, "FP16").parent, path.parent)
+
+    _, waves = verify(tmp_path)
+
+    assert (waves.name, waves.status) == ("FP32 waves", "failed")
+    assert "at most 1e-05 expected" in waves.detail
+
+
 @pytest.mark.parametrize("named", ["rgb_imagenet", "unknown"])
 def test_an_ir_that_names_other_weights_than_the_graph_fails(model_root, spec, tmp_path, named):
     shutil.copytree(model_root, tmp_path / "tree", symlinks=True)
