@@ -89,6 +89,27 @@ def test_a_server_that_is_not_there_is_named(path, check):
         fetch_url("http://127.0.0.1:9/file", path, check)
 
 
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda handler: handler.wfile.write(b"no\0web server\r\n\r\n"), "no web server"),
+        (lambda handler: handler.wfile.write(b"\0\r\n\r\n"), "BadStatusLine"),
+        (redirect("http://[::1"), "Invalid IPv6 URL"),
+        (redirect("file:///etc/passwd"), "No connection adapters were found"),
+    ],
+)
+def test_a_server_that_talks_nonsense_is_one_line(
+    monkeypatch, server, path, check, answer, message
+):
+    monkeypatch.setattr(fetch, "_RETRIES", 0)
+    server.answers["/file"] = [answer]
+
+    with pytest.raises(DownloadError, match=f"cannot download {server.url}/file: .*{message}") as c:
+        fetch_url(f"{server.url}/file", path, check)
+    assert str(c.value).isprintable()
+    assert os.listdir(path.parent) == []
+
+
 def test_a_server_that_falls_silent_is_not_waited_for(monkeypatch, server, path, check):
     monkeypatch.setattr(fetch, "_TIMEOUT_SECONDS", (0.2, 0.2))
     monkeypatch.setattr(fetch, "_RETRIES", 0)

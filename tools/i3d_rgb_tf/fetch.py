@@ -73,6 +73,9 @@ def fetch_url(url: str, path: Path, check: Callable[[Path], None]) -> None:
             raise DownloadError(f"cannot download {url}: {_reason(error)}") from error
         except (ChecksumError, ModelError, WeightsError) as error:
             raise DownloadError(f"{url} is not the published file: {error}") from error
+        except ValueError as error:
+            # requests lets through what urllib says of an address that it was sent to.
+            raise DownloadError(f"cannot download {url}: {_reason(error)}") from error
 
 
 @contextmanager
@@ -140,4 +143,7 @@ def _reason(error: Exception) -> str:
             proxy = "the proxy that is set: "
         inner = getattr(error, "reason", None) or next(reversed(error.args), None)
     # urllib3 puts its connection object in front, whose host stands in the URL already.
-    return proxy + re.sub(r"^\w+\(host=[^)]*\): ", "", str(error))
+    message = re.sub(r"^\w+\(host=[^)]*\): ", "", str(error))
+    # What a server sends instead of an answer can be anything.
+    clean = "".join(each if each.isprintable() else " " for each in message).strip()
+    return proxy + (clean or type(error).__name__)
