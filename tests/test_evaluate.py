@@ -122,7 +122,7 @@ def _finish(many: Path, model: Path, output: Path, undisturbed: tuple[Evaluation
 def test_a_killed_run_goes_on_where_it_was(
     many: Path, model: Path, tmp_path: Path, undisturbed: tuple[Evaluation, bytes]
 ) -> None:
-    for sent in (signal.SIGKILL, signal.SIGKILL, signal.SIGINT):
+    for sent in (signal.SIGKILL, signal.SIGINT):
         num_lines = _num_lines(tmp_path)
         process = _start(many, model, tmp_path)
         while _num_lines(tmp_path) <= num_lines and process.poll() is None:

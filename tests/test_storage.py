@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from i3d_rgb_tf.errors import StorageError, VideoError
-from i3d_rgb_tf.storage import replaced_file, replaced_folder, storage_errors
+from i3d_rgb_tf.storage import only_writer, replaced_file, replaced_folder, storage_errors
 
 
 def test_a_file_appears_whole_with_the_usual_mode(tmp_path):
@@ -63,6 +63,19 @@ def test_the_reason_and_a_remedy_are_named(tmp_path, number, remedy):
     with pytest.raises(StorageError, match=f"cannot write {tmp_path}: .*{remedy}"):
         with storage_errors(tmp_path):
             raise OSError(number, os.strerror(number))
+
+
+def test_only_one_writes_at_a_time_and_is_then_done(tmp_path):
+    lock = tmp_path / "new" / ".lock"
+    with only_writer(lock, "busy"):
+        with pytest.raises(StorageError, match="^busy$"):
+            with only_writer(lock, "busy"):
+                pass
+    with pytest.raises(KeyError) as caught:
+        with only_writer(lock, "busy"):
+            raise KeyError
+    with only_writer(lock, "busy"):
+        del caught
 
 
 def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):

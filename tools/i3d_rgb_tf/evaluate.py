@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,12 +18,11 @@ from i3d_rgb_tf.accuracy import (
     overall_accuracies,
 )
 from i3d_rgb_tf.answers import Network, load_network
-from i3d_rgb_tf.errors import StorageError
 from i3d_rgb_tf.journal import Row, append_row, holds_only, read_rows, write_rows
 from i3d_rgb_tf.listed import ListedVideo, count_left_out, list_videos
 from i3d_rgb_tf.protocols import PROTOCOLS
 from i3d_rgb_tf.runtime import InferencePrecision
-from i3d_rgb_tf.storage import replaced_file, storage_errors
+from i3d_rgb_tf.storage import only_writer, replaced_file
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -121,7 +120,9 @@ def evaluate(
     stem = _stem(protocol, digest, device, inference_precision, str(prepared.resolve()))
     journal = output / f"{stem}.jsonl"
     workers = workers or max(1, len(os.sched_getaffinity(0)) // 4)
-    with _alone(output, stem):
+    with only_writer(
+        output / f".{stem}.lock", f"another run is writing {journal}; wait for it to end"
+    ):
         rows, failed = _answers(videos, network, journal, workers, on_progress or _silent)
         described = PROTOCOLS[protocol]
         evaluation = Evaluation(
@@ -145,24 +146,6 @@ def evaluate(
         with replaced_file(output / f"{stem}.json") as part:
             part.write_text(json.dumps(asdict(evaluation), indent=1) + "\n", encoding="utf-8")
     return evaluation
-
-
-@contextmanager
-def _alone(output: Path, stem: str) -> Iterator[None]:
-    """Keep other runs from writing the same answers."""
-    from filelock import FileLock, Timeout
-
-    with storage_errors(output):
-        output.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(output / f".{stem}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise StorageError(
-                f"another run is writing {output / stem}.jsonl; wait for it"
-            ) from error
-    with lock:
-        yield
 
 
 def _stem(protocol: str, *what: str) -> str:

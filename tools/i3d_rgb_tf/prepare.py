@@ -16,11 +16,11 @@ from multiprocessing import connection
 from pathlib import Path
 from threading import Thread
 
-from i3d_rgb_tf.errors import I3DError, StorageError, VideoError
+from i3d_rgb_tf.errors import I3DError, VideoError
 from i3d_rgb_tf.frames import PART_PREFIX, check_pillow, extract_frames
 from i3d_rgb_tf.kinetics import LabelledVideo, Listing, Problem
 from i3d_rgb_tf.labels import load_labels
-from i3d_rgb_tf.storage import replaced_file, storage_errors
+from i3d_rgb_tf.storage import only_writer, replaced_file, storage_errors
 from i3d_rgb_tf.video import FRAMES_PER_SECOND, read_frames
 
 __all__ = ["CheckedVideo", "Prepared", "prepare"]
@@ -100,22 +100,12 @@ def prepare(
     DependencyError
         Frames are wanted and Pillow is not installed.
     """
-    from filelock import FileLock, Timeout
-
     if frames:
         check_pillow()
     output = output.absolute()
-    with storage_errors(output):
-        output.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(output / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise StorageError(
-                f"another run is preparing {output}; wait for it or choose another folder"
-            ) from error
-        with lock:
-            return _prepare(listing, output, frames, workers, on_progress or (lambda _: None))
+    busy = f"another run is preparing {output}; wait for it or choose another folder"
+    with storage_errors(output), only_writer(output / ".lock", busy):
+        return _prepare(listing, output, frames, workers, on_progress or (lambda _: None))
 
 
 def _prepare(

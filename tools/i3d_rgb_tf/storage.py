@@ -1,4 +1,4 @@
-"""Files appear whole under their final name, or not at all."""
+"""Files appear whole under their final name, or not at all; one process at a time writes them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from i3d_rgb_tf.errors import I3DError, StorageError
 
-__all__ = ["replaced_file", "replaced_folder", "storage_errors"]
+__all__ = ["only_writer", "replaced_file", "replaced_folder", "storage_errors"]
 
 _REMEDIES = {
     errno.ENOSPC: "free some space or choose another folder",
@@ -37,6 +37,30 @@ def storage_errors(path: Path, action: str = "write") -> Iterator[None]:
         raise StorageError(
             f"cannot {action} {path}: {error.strerror or error}; {remedy}"
         ) from error
+
+
+@contextmanager
+def only_writer(lock_path: Path, otherwise: str) -> Iterator[None]:
+    """Hold the lock file at `lock_path`, whose folder is made if needed, during the body.
+
+    Raises
+    ------
+    StorageError
+        Another process holds it, which the message `otherwise` tells, or it cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    with storage_errors(lock_path.parent):
+        lock_path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(lock_path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise StorageError(otherwise) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager
