@@ -1,5 +1,6 @@
 import gc
 import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import openvino
@@ -140,10 +141,29 @@ def test_a_precision_the_device_does_not_have_is_refused(model):
         compile_for_clips(model, inference_precision=wanted[0], cache=False)
 
 
-def test_what_openvino_says_of_a_wrong_device_list_becomes_one_line(model):
+@pytest.mark.parametrize("device", ["AUTO", "AUTO:CPU", "HETERO:CPU", "MULTI:CPU"])
+def test_several_devices_run_but_do_not_tell_their_precision(device, small_network):
+    assert answer(compile_for_clips(small_network(), device, cache=False))[-1] == 100
+
+    with pytest.raises(DeviceError, match=f"{device} does not tell .* such as -D CPU"):
+        compile_for_clips(small_network(), device, "f32", cache=False)
+
+
+def test_what_openvino_says_of_a_wrong_device_list_becomes_one_line(
+    small_network, cache_folder, caplog
+):
     with pytest.raises(DeviceError, match="HETERO:QPU cannot run the model: .*; try -D CPU") as e:
-        compile_for_clips(model, "HETERO:QPU", cache=False)
+        compile_for_clips(small_network(), "HETERO:QPU")
     assert "\n" not in str(e.value)
+    assert not caplog.text
+
+
+@pytest.mark.parametrize(
+    ("device", "available"),
+    [("GPU", ["CPU", "GPU.0", "GPU.1"]), ("GPU.1", ["CPU", "GPU.0", "GPU.1"]), ("GPU.0", ["GPU"])],
+)
+def test_a_device_has_a_number_or_not(device, available):
+    runtime._check_device(SimpleNamespace(available_devices=available), device)
 
 
 def test_the_cache_folder_is_the_users(monkeypatch, tmp_path):
@@ -294,3 +314,27 @@ def test_a_run_that_is_given_up_waits_for_what_runs():
 def test_a_device_that_fails_is_one_line(double):
     with pytest.raises(DeviceError, match="the device failed: .*; try -D CPU"):
         list(infer_in_turn(double, [("x", np.zeros((3, 3), np.float32))]))
+
+
+class BrokenRequest(FakeRequest):
+    """Fails in what it is told to."""
+
+    def wait_for(self, milliseconds):
+        if "wait_for" in self.events:
+            raise RuntimeError("lost while asked")
+        return False
+
+    def wait(self):
+        raise RuntimeError("lost while waited for")
+
+
+@pytest.mark.parametrize(
+    ("events", "message"),
+    [(["wait_for"], "the device failed: lost while asked"), ([], "lost while waited for")],
+)
+def test_a_device_that_fails_meanwhile_is_one_line(events, message, monkeypatch):
+    compiled = FakeCompiled(1)
+    monkeypatch.setattr(compiled, "create_infer_request", lambda: BrokenRequest(events))
+
+    with pytest.raises(DeviceError, match=message):
+        list(infer_in_turn(compiled, ((index, _values(index)) for index in range(3))))

@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -71,7 +71,7 @@ def compile_for_clips(
     Raises
     ------
     DeviceError
-        There is no such device, or it cannot calculate in the precision.
+        There is no such device, or it cannot calculate in the precision, or does not tell.
     """
     import openvino
 
@@ -148,8 +148,10 @@ def infer_in_turn(
             yield finish_first()
     finally:
         for _, request, _ in running:
+            # What failed first is told, not what fails because of it.
             if request is not None:
-                request.wait()
+                with suppress(RuntimeError):
+                    request.wait()
 
 
 @contextmanager
@@ -164,7 +166,10 @@ def device_errors(what: str) -> Iterator[None]:
 
 
 def _is_done(request: Any) -> bool:
-    return request is None or bool(request.wait_for(0))
+    if request is None:
+        return True
+    with device_errors("the device failed"):
+        return bool(request.wait_for(0))
 
 
 def _compile(core: Any, model: Any, device: str, properties: dict[str, Any], *, cache: bool) -> Any:
@@ -176,11 +181,12 @@ def _compile(core: Any, model: Any, device: str, properties: dict[str, Any], *, 
         compiled = core.compile_model(model, device, {**properties, "CACHE_DIR": str(folder)})
         seal(folder)
     except (StorageError, RuntimeError) as error:
-        # A damaged or unwritable cache costs time, never the answer.
+        # A damaged or unwritable cache costs time, never the answer. Where this fails as well,
+        # it was not the cache.
+        compiled = core.compile_model(model, device, properties)
         _logger.warning(
             "not using the cache of compiled models in %s: %s", folder, last_line(error)
         )
-        return core.compile_model(model, device, properties)
     return compiled
 
 
@@ -207,7 +213,8 @@ def _check_device(core: Any, device: str) -> None:
     if ":" in device or device in ("AUTO", "HETERO", "MULTI", "BATCH"):
         return
     available = core.available_devices
-    if device not in available and not any(name.startswith(f"{device}.") for name in available):
+    # The only GPU is listed as GPU, and is GPU.0 as well; OpenVINO refuses a wrong number.
+    if device.split(".", maxsplit=1)[0] not in {name.split(".")[0] for name in available}:
         raise DeviceError(
             f"there is no device {device}; OpenVINO sees here: {', '.join(available)}"
         )
@@ -218,7 +225,14 @@ def _check_precision(
 ) -> None:
     if inference_precision is None:
         return
-    given = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+    try:
+        given = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+    except RuntimeError as error:
+        # They also take one that no device of theirs has, without a word.
+        raise DeviceError(
+            f"{device} does not tell what it calculates in, so {inference_precision} cannot be "
+            "had for sure; name one device, such as -D CPU, or leave the precision out"
+        ) from error
     if given != inference_precision:
         raise DeviceError(
             f"{device} cannot calculate in {inference_precision}, it would take {given}; "
