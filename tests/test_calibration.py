@@ -60,12 +60,14 @@ def test_a_bad_video_is_passed_over(folder, tmp_path, caplog):
 
 def test_a_manifest_of_prepare_names_videos(folder, tmp_path):
     manifest = tmp_path / "manifest.json"
-    manifest.write_text(json.dumps([{"name": "b", "path": str(folder / "b.mp4"), "label": "yoga"}]))
+    rows = [{"name": "b", "path": str(folder / "b.mp4"), "label": "yoga"}, {"path": "#1.mp4"}]
+    # What is missing has no path.
+    manifest.write_text(json.dumps([*rows, {"name": "c", "path": "", "label": "yoga"}]))
 
-    assert find_calibration_videos([manifest]) == [folder / "b.mp4"]
+    assert find_calibration_videos([manifest]) == [folder / "b.mp4", tmp_path / "#1.mp4"]
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", '[{"label": "yoga"}]', "3"])
+@pytest.mark.parametrize("text", ["{", "[1]", '[{"label": "yoga"}]', '[{"path": 3}]', "3"])
 def test_another_json_is_refused(tmp_path, text):
     (tmp_path / "other.json").write_text(text)
 
@@ -74,7 +76,9 @@ def test_another_json_is_refused(tmp_path, text):
 
 
 def test_files_folders_and_lists_name_videos_once(folder, tmp_path):
-    (tmp_path / "list.txt").write_text(f"# the best\n\n{folder}/b.mp4\nown.mp4\n")
+    # With the mark that Windows puts before UTF-8.
+    text = f"\ufeff# the best\n\n{folder}/b.mp4\nown.mp4\n"
+    (tmp_path / "list.txt").write_text(text, encoding="utf-8")
 
     found = find_calibration_videos([folder / "c.mp4", tmp_path / "list.txt", folder])
 

@@ -124,11 +124,10 @@ def spread(items: Sequence[_Item], count: int) -> list[_Item]:
 
 def _read_manifest(path: Path) -> list[Path]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         if path.suffix.lower() == ".json":
-            names = [row["path"] for row in json.loads(text)]
-        else:
-            names = [line.strip() for line in text.splitlines()]
+            return [path.parent / row["path"] for row in json.loads(text) if row["path"]]
+        names = [line.strip() for line in text.splitlines()]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise StorageError(
             f"cannot read the list of videos {path}: {error!r}; expected one path on each line of "

@@ -270,7 +270,7 @@ def find_model(directory: Path) -> Path:
             return path
     raise ModelError(
         f"no converted model in {spec.folder(directory)}; make one with: "
-        "i3d-rgb-tf download && i3d-rgb-tf convert, or name one with -m or its root with -d"
+        "i3d-rgb-tf download && i3d-rgb-tf convert, or name the root of its tree with -d"
     )
 
 

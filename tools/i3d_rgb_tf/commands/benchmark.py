@@ -1,4 +1,9 @@
-"""Measure how fast each converted model is on this machine, and say which to take."""
+"""Measure how fast each converted model is on this machine, and say which to take.
+
+Each is measured in processes of its own: the first answer of a new process with a compiled model in
+the cache, the time of one clip, clips per second with as many at once as the device wants, and the
+peak memory. --performance-hint is for the video only.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Make an INT8 model that keeps the answers, from videos that show actions.
 
 A third of the clips is not calibrated with; on them the INT8 model is compared with the FP32 one,
-and it is only written if it agrees.
+and it is only written if the two name the same action for 98 % of them and the mean KL divergence
+is at most 0.05.
 """
 
 from __future__ import annotations
