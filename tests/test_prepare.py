@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import ctypes
 import json
 import os
 import re
@@ -26,10 +25,9 @@ from i3d_rgb_tf.frames import estimate_bytes
 from i3d_rgb_tf.kinetics import read_dataset
 from i3d_rgb_tf.prepare import prepare
 from i3d_rgb_tf.video import read_frames
-from processes import without_coverage
+from processes import bound_by_modes, without_coverage
 from videos import ramp, write_video
 
-_PR_CAPBSET_DROP, _CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 24, 1, 2
 """Of linux/prctl.h and linux/capability.h."""
 
 
@@ -205,22 +203,6 @@ def test_a_full_disk_is_said_and_the_next_run_completes(
 
 
 @pytest.fixture
-def without_power_over_files() -> dict[str, Any]:
-    """Return how to start a process that permissions hold for, even where this one is root."""
-    if os.geteuid() != 0:
-        return {}
-    drop = ctypes.CDLL(None, use_errno=True).prctl
-
-    def drop_capabilities() -> None:
-        # The program that is started next gets at most what is left in the bounding set.
-        for capability in (_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH):
-            if drop(_PR_CAPBSET_DROP, capability, 0, 0, 0):
-                raise OSError(ctypes.get_errno(), "prctl")
-
-    return {"preexec_fn": drop_capabilities}
-
-
-@pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """Give a file system of 96 kB, where this user may mount one."""
     folder = tmp_path / "small"
@@ -254,14 +236,12 @@ def test_a_disk_that_fills_up_is_one_line_and_loses_nothing(
     assert contents(small_disk / "out") == contents(tmp_path / "undisturbed")
 
 
-def test_what_may_not_be_read_or_written_is_said(
-    dataset: Path, tmp_path: Path, without_power_over_files: dict[str, Any]
-) -> None:
+def test_what_may_not_be_read_or_written_is_said(dataset: Path, tmp_path: Path) -> None:
     (dataset / "archery").chmod(0)
     (dataset / "abseiling" / "v1.mp4").chmod(0)
     (tmp_path / "closed").mkdir(mode=0o500)
 
-    process = start(dataset, tmp_path / "out", "--workers", "1", **without_power_over_files)
+    process = start(dataset, tmp_path / "out", "--workers", "1", **bound_by_modes())
     process.communicate()
     (dataset / "archery").chmod(0o700)
 
@@ -272,7 +252,7 @@ def test_what_may_not_be_read_or_written_is_said(
     assert "Permission denied" in reasons["v1.mp4"]
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert [row["name"] for row in manifest] == ["v0", "v2", "v3"]
-    process = start(dataset, tmp_path / "closed" / "out", **without_power_over_files)
+    process = start(dataset, tmp_path / "closed" / "out", **bound_by_modes())
     _, said = process.communicate()
     assert process.returncode == 1
     assert "Permission denied; choose a folder you may write to" in said

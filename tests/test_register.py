@@ -20,7 +20,7 @@ from i3d_rgb_tf.errors import ZooError
 from i3d_rgb_tf.register import register, registration, unregister
 from i3d_rgb_tf.spec import entry_folder
 from i3d_rgb_tf.zoo import Zoo, changing, entry_digests, find_zoo
-from processes import without_coverage
+from processes import bound_by_modes, without_coverage
 
 STOCK_MODEL = "task_type: action_recognition\ninput_info:\n  - layout: NDHWC\n"
 STOCK = {
@@ -323,16 +323,11 @@ def test_two_processes_at_once_end_with_a_whole_entry(zoo, tmp_path):
     assert not any(list(folder.iterdir()) for folder in folders)
 
 
-AS_NOBODY = """
-import os, sys
+PROGRAM = """
+import sys
 from pathlib import Path
-import filelock
 from i3d_rgb_tf import register, zoo
 
-zoo.entry_digests()  # What is needed has to be read before root becomes one who may not read it.
-if os.getuid() == 0:
-    os.setgid(65534)
-    os.setuid(65534)
 named = Path(sys.argv[3]) if sys.argv[3:] else None
 if sys.argv[2] == "find_zoo":
     zoo.find_zoo(named)
@@ -341,11 +336,13 @@ else:
 """
 
 
-def run_as_nobody(zoo, action, *named):
-    """Run a function on a zoo as a user to whom the modes of files apply."""
+def run_bound(zoo, action, *named):
+    """Run a function on a zoo in a process that the modes of files bind."""
     environment = without_coverage() | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-c", AS_NOBODY, zoo.model_root, action, *named]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", PROGRAM, zoo.model_root, action, *named]
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, **bound_by_modes()
+    )
 
 
 @pytest.fixture
@@ -369,9 +366,9 @@ def test_a_zoo_that_cannot_be_written_says_what_else_can_be_done(zoo, read_only,
     before = snapshot(tmp_path)
     may_write = "try again as a user who may write there"
 
-    installed = run_as_nobody(zoo, "register").stderr
-    named = run_as_nobody(zoo, "register", tmp_path).stderr
-    back = run_as_nobody(zoo, "unregister").stderr
+    installed = run_bound(zoo, "register").stderr
+    named = run_bound(zoo, "register", tmp_path).stderr
+    back = run_bound(zoo, "unregister").stderr
 
     assert all("ZooError: cannot change" in each for each in (installed, named, back))
     assert f"{may_write}, or leave it as it is and run its tools on our entry" in installed
@@ -385,7 +382,7 @@ def test_a_zoo_that_cannot_be_written_says_what_else_can_be_done(zoo, read_only,
 def test_an_entry_that_cannot_be_read_is_named(zoo, read_only):
     (zoo.entry / "model.yml").chmod(0)
 
-    said = run_as_nobody(zoo, "registration").stderr
+    said = run_bound(zoo, "registration").stderr
 
     assert f"ZooError: cannot read {zoo.entry}: Permission denied; try again as" in said
 
@@ -393,7 +390,7 @@ def test_an_entry_that_cannot_be_read_is_named(zoo, read_only):
 def test_a_zoo_that_cannot_be_read_is_named(zoo, read_only):
     zoo.model_root.chmod(0)
 
-    said = run_as_nobody(zoo, "find_zoo", zoo.model_root).stderr
+    said = run_bound(zoo, "find_zoo", zoo.model_root).stderr
 
     assert f"ZooError: cannot read {zoo.model_root}: Permission denied; try again as" in said
 
