@@ -103,11 +103,19 @@ def test_a_missing_checkpoint_says_what_to_give(tmp_path):
         read_checkpoint(tmp_path / "model.ckpt")
 
 
-def test_a_damaged_checkpoint_is_refused(checkpoint, tmp_path):
+@pytest.mark.parametrize("damage", ["index cut", "data cut", "data changed", "no data"])
+def test_a_damaged_checkpoint_is_refused(checkpoint, tmp_path, damage):
+    part, _, change = damage.rpartition(" ")
     for file in checkpoint.parent.iterdir():
-        (tmp_path / file.name).write_bytes(file.read_bytes()[:5000])
+        content = bytearray(file.read_bytes())
+        if change == "cut" and part in file.name:
+            del content[len(content) // 2 :]
+        elif change == "changed" and part in file.name:
+            content[1_000_000] ^= 1
+        if damage != "no data" or "data" not in file.name:
+            (tmp_path / file.name).write_bytes(content)
 
-    with pytest.raises(WeightsError, match="cannot read the checkpoint"):
+    with pytest.raises(WeightsError, match="cannot read the checkpoint .*; get its files again"):
         read_checkpoint(tmp_path / "model.ckpt")
 
 

@@ -110,8 +110,10 @@ def read_checkpoint(prefix: Path) -> Tensors:
             for name in reader.get_variable_to_shape_map()
             if name.startswith(CHECKPOINT_SCOPE)
         }
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
-        raise WeightsError(f"cannot read the checkpoint {prefix}: {last_line(error)}") from error
+    except (tf.errors.OpError, LookupError, ValueError, RuntimeError) as error:
+        raise WeightsError(
+            f"cannot read the checkpoint {prefix}: {last_line(error)}; get its files again"
+        ) from error
     return check_shapes(found)
 
 
