@@ -103,6 +103,16 @@ def test_a_missing_checkpoint_says_what_to_give(tmp_path):
         read_checkpoint(tmp_path / "model.ckpt")
 
 
+def test_a_checkpoint_is_written_while_a_graph_is_being_built(tensors, checkpoint, tmp_path):
+    tf = require_tensorflow()
+
+    with tf.Graph().as_default():
+        write_checkpoint(tensors, tmp_path / "model.ckpt")
+
+    for file in checkpoint.parent.iterdir():
+        assert (tmp_path / file.name).read_bytes() == file.read_bytes()
+
+
 @pytest.mark.parametrize("damage", ["index cut", "data cut", "data changed", "no data"])
 def test_a_damaged_checkpoint_is_refused(checkpoint, tmp_path, damage):
     part, _, change = damage.rpartition(" ")
