@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -134,14 +135,16 @@ def write_checkpoint(tensors: Tensors, prefix: Path) -> None:
     names = (f"{prefix.name}.data-00000-of-00001", f"{prefix.name}.index")
     with replaced_folder(prefix.parent, names) as temporary:
         try:
-            # Run it now, even where the caller is building a graph.
-            with tf.init_scope():
-                tf.raw_ops.SaveV2(
+            # Where the caller is building a graph it would become a part of that; a new thread
+            # builds none and runs it.
+            with ThreadPoolExecutor(1, "checkpoint") as pool:
+                pool.submit(
+                    tf.raw_ops.SaveV2,
                     prefix=str(temporary / prefix.name),
                     tensor_names=list(checked),
                     shape_and_slices=[""] * len(checked),
                     tensors=list(checked.values()),
-                )
+                ).result()
         except tf.errors.OpError as error:
             # {{node ...}} path of a temporary file; reason [Op:SaveV2]
             reason = re.sub(r"\s*\[Op:\w+\]$", "", last_line(error)).rpartition("; ")[2]
