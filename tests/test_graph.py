@@ -1,7 +1,7 @@
 import pytest
 
 from i3d_rgb_tf.errors import ModelError, StorageError
-from i3d_rgb_tf.freeze import freeze_tensors
+from i3d_rgb_tf.freeze import freeze_tensors, require_tensorflow
 from i3d_rgb_tf.graph import identify_frozen_graph, read_frozen_graph
 from i3d_rgb_tf.tensors import differing_tensors
 from sonnet_graph import write_sonnet_graph
@@ -25,13 +25,21 @@ def test_fine_tuned_weights_are_unknown(tensors, tmp_path):
     assert identify_frozen_graph(graph) == "unknown"
 
 
-def test_a_constant_of_one_repeated_value_is_read(tensors, tmp_path):
-    # TensorFlow stores such a tensor as a single float_val.
+def test_a_constant_of_one_repeated_value_is_read(frozen_graph, tmp_path):
     name = "RGB/inception_i3d/Conv3d_1a_7x7/batch_norm/beta"
+    definition = require_tensorflow().compat.v1.GraphDef.FromString(frozen_graph.read_bytes())
+    (node,) = [each for each in definition.node if each.name == name]
+    # As TensorFlow stores tf.constant(3.0, shape=(64,)).
+    tensor = node.attr["value"].tensor
+    tensor.tensor_content = b""
+    tensor.float_val.append(3)
     graph = tmp_path / "graph.pb"
-    freeze_tensors({**tensors, name: tensors[name] * 0 + 3}, graph)
+    graph.write_bytes(definition.SerializeToString())
 
-    assert (read_frozen_graph(graph)[name] == 3).all()
+    found = read_frozen_graph(graph)[name]
+
+    assert found.shape == (64,)
+    assert (found == 3).all()
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,12 @@ def test_a_checkpoint_download_goes_on_where_it_was_broken_off(server, tensors, 
     assert server.requests == [data]
 
 
+def test_the_zoos_storage_is_asked_before_its_mirror(spec):
+    hosts = [url.split("/")[2] for url in spec.frozen_graph.urls]
+
+    assert hosts == ["storage.openvinotoolkit.org", "download.01.org"]
+
+
 def test_the_zoos_mirror_is_used_and_its_tensors_are_checked(
     server, zoo_spec, frozen_graph, tmp_path
 ):

