@@ -8,6 +8,7 @@ import numpy as np
 import openvino
 import pytest
 
+from i3d_rgb_tf.cli import main
 from i3d_rgb_tf.convert import convert, convert_graph
 from i3d_rgb_tf.errors import ModelError, StorageError, WeightsError
 from i3d_rgb_tf.freeze import freeze_tensors
@@ -127,3 +128,15 @@ def test_a_full_disk_leaves_no_half_written_ir(frozen_graph, tmp_path):
     assert "StorageError: cannot write" in result.stderr
     assert "is the disk full?" in result.stderr
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_the_convert_command_takes_unknown_weights_only_when_asked(tensors, spec, tmp_path, capsys):
+    path = spec.frozen_graph_path(tmp_path)
+    freeze_tensors({name: tensor * 2 for name, tensor in tensors.items()}, path)
+    command = ["convert", "-d", str(tmp_path), "--precisions", "FP16"]
+
+    assert main(command) == 1
+    assert "DeepMind did not publish" in capsys.readouterr().err
+    assert not spec.ir_path(tmp_path, "FP16").exists()
+    assert main([*command, "--allow-unknown"]) == 0
+    assert read_provenance(read_ir(spec.ir_path(tmp_path, "FP16"))).weights == "unknown"

@@ -294,3 +294,15 @@ def test_the_download_command_takes_a_file(frozen_graph, tmp_path, spec, capsys)
     path = spec.frozen_graph_path(tmp_path)
     assert capsys.readouterr().out == f"{path}: rgb_scratch, from source file\n"
     assert path.read_bytes() == frozen_graph.read_bytes()
+
+
+def test_the_download_command_takes_own_weights_only_when_asked(tensors, tmp_path, spec, capsys):
+    file = tmp_path / "tuned.pb"
+    freeze_tensors({name: tensor * 2 for name, tensor in tensors.items()}, file)
+    command = ["download", "--file", str(file), "-o", str(tmp_path)]
+
+    assert main(command) == 1
+    assert "DeepMind did not publish" in capsys.readouterr().err
+    assert main([*command, "--allow-unknown"]) == 0
+    path = spec.frozen_graph_path(tmp_path)
+    assert capsys.readouterr().out == f"{path}: unknown, from source file\n"
