@@ -143,6 +143,8 @@ def test_a_folder_without_permission_is_a_problem(tmp_path: Path) -> None:
         (b"path\nx.mp4\n", "has no column label; its first line must name the columns path,label"),
         (b"", "has no column path or label"),
         (b"path,label\n\xff,a\n", "is not UTF-8"),
+        (b'path,label\na.mp4,"yoga\nb.mp4,yoga\n', "is no CSV: .*is a quote not closed"),
+        (b'path,label\na.mp4,"' + b"yoga\n" * 40_000, "is no CSV: .*limit"),
     ],
 )
 def test_a_table_that_cannot_be_used_says_why(tmp_path: Path, content: bytes, message: str) -> None:
@@ -169,3 +171,19 @@ def test_a_folder_of_no_known_layout_says_which_are(tmp_path: Path) -> None:
         read_dataset(tmp_path / "gone")
     with pytest.raises(StorageError, match="cannot read"):
         read_dataset(tmp_path, annotations=tmp_path / "gone.csv")
+
+
+def test_two_files_of_a_name_and_an_endless_time_are_problems(tmp_path: Path) -> None:
+    touch(tmp_path / "val" / "id_000001_000011.mkv", tmp_path / "val" / "id_000001_000011.mp4")
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / "val.csv").write_text(
+        "label,youtube_id,time_start,time_end\nabseiling,id,1,11\narchery,other,inf,11\n"
+    )
+
+    listing = read_dataset(tmp_path)
+
+    assert names(listing) == {"id_000001_000011": "abseiling"}
+    assert reasons(listing) == {
+        "id_000001_000011.mp4": f"duplicate: {listing.videos[0].path} is used",
+        "val.csv": "line 3: a time is no number",
+    }

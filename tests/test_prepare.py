@@ -28,8 +28,6 @@ from i3d_rgb_tf.video import read_frames
 from processes import bound_by_modes, without_coverage
 from videos import ramp, write_video
 
-"""Of linux/prctl.h and linux/capability.h."""
-
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
@@ -257,6 +255,40 @@ def test_what_may_not_be_read_or_written_is_said(dataset: Path, tmp_path: Path) 
     assert process.returncode == 1
     assert "Permission denied; choose a folder you may write to" in said
     assert "Traceback" not in said
+
+
+def test_a_folder_that_may_be_listed_but_not_entered_is_not_missing(
+    dataset: Path, tmp_path: Path
+) -> None:
+    (dataset / "archery").chmod(0o400)
+    process = start(dataset, tmp_path / "out", "--workers", "1", **bound_by_modes())
+    process.communicate()
+    (dataset / "archery").chmod(0o700)
+
+    with (tmp_path / "out" / "problems.csv").open() as file:
+        reasons = {Path(row["path"]).name: row["reason"] for row in csv.DictReader(file)}
+    assert set(reasons) == {"cut.mp4", "empty.mp4"}
+    assert set(reasons.values()) == {"it cannot be reached: Permission denied"}
+
+
+def test_what_lies_behind_a_closed_folder_is_one_line(dataset: Path, tmp_path: Path) -> None:
+    tmp_path.chmod(0)
+    for source, output in ((dataset, "out"), (Path(), tmp_path / "out")):
+        process = start(source, Path(output), **bound_by_modes())
+        _, said = process.communicate()
+        assert process.returncode == 1
+        assert re.fullmatch("i3d-rgb-tf: error: cannot .*Permission denied; .*", said.strip())
+    tmp_path.chmod(0o700)
+
+
+def test_a_name_of_strange_bytes_is_reported(dataset: Path, tmp_path: Path) -> None:
+    strange = dataset / "archery" / os.fsdecode(b"\xff.mp4")
+    strange.touch()
+
+    prepared = prepare(read_dataset(dataset), tmp_path / "out", workers=1)
+
+    assert [problem.path for problem in prepared.problems if problem.path == strange] == [strange]
+    assert "archery/\\udcff.mp4,archery," in prepared.report.read_text(encoding="utf-8")
 
 
 def test_the_command_reports_and_fails_when_something_is_wrong(

@@ -50,6 +50,14 @@ def test_the_file_readers_look_for_never_stands_beside_another_version(tmp_path)
     assert [each.name for each in tmp_path.iterdir()] == ["a.bin"]
 
 
+def test_what_may_not_be_read_is_not_answered_with_writing(tmp_path):
+    with (
+        pytest.raises(StorageError, match="cannot read .*: Permission denied; get the right to"),
+        storage_errors(tmp_path, "read"),
+    ):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+
 @pytest.mark.parametrize(
     ("number", "remedy"),
     [

@@ -49,9 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit status: 0 done, 1 failed, 130 interrupted. Wrong usage exits with 2 by itself.
     """
     _mend_streams()
-    arguments = build_parser().parse_args(argv)
-    _log_to_stderr(verbose=arguments.verbose)
     try:
+        arguments = build_parser().parse_args(argv)
+        _log_to_stderr(verbose=arguments.verbose)
         status: int = arguments.run(arguments)
         sys.stdout.flush()
     except I3DError as error:
@@ -64,6 +64,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader has gone (``| head``); Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except PermissionError as error:
+        # pathlib raises this where a folder above is closed, even of exists() and is_file().
+        print(
+            f"{_PROGRAM}: error: cannot reach {error.filename}: {error.strerror}; get the right to "
+            "enter its folder, or choose another path",
+            file=sys.stderr,
+        )
         return 1
     except OSError as error:
         if error.filename is not None or error.errno not in _FULL:

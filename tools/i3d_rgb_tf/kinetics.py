@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -87,6 +86,11 @@ def read_dataset(source: Path, *, split: str = "val", annotations: Path | None =
     StorageError
         The source cannot be read.
     """
+    with storage_errors(source, "read"):
+        return _read_dataset(source, split, annotations)
+
+
+def _read_dataset(source: Path, split: str, annotations: Path | None) -> Listing:
     if not source.exists():
         raise DatasetError(f"there is no data set {source}; check the path")
     problems: list[Problem] = []
@@ -125,8 +129,8 @@ def _listing(rows: Iterable[tuple[Path, str]], problems: list[Problem]) -> Listi
         label = find_label(text)
         if label is None:
             problems.append(Problem(path, text, "the label is not one of Kinetics-400"))
-        elif not os.path.lexists(path):
-            problems.append(Problem(path, text, "missing: there is no such file"))
+        elif reason := _reason_against(path):
+            problems.append(Problem(path, text, reason))
         else:
             by_name.setdefault(path.stem, []).append((path, label))
     videos = []
@@ -146,20 +150,36 @@ def _listing(rows: Iterable[tuple[Path, str]], problems: list[Problem]) -> Listi
     return Listing(tuple(videos), tuple(problems))
 
 
+def _reason_against(path: Path) -> str:
+    """Return why there is no file, or none that can be reached; empty when there is one."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return "missing: there is no such file"
+    except OSError as error:
+        return f"it cannot be reached: {error.strerror}"
+    return ""
+
+
 def _cvdf_rows(table: Path, folder: Path, problems: list[Problem]) -> Iterator[tuple[Path, str]]:
-    present = {path.stem: path for path in _files(folder, problems)}
+    present: dict[str, list[Path]] = {}
+    for path in _files(folder, problems):
+        present.setdefault(path.stem, []).append(path)
     listed = set()
     for number, row in enumerate(_read_csv(table, _CVDF_COLUMNS), 2):
         try:
             start, end = (round(float(row[key])) for key in ("time_start", "time_end"))
-        except ValueError:
+        except (ValueError, OverflowError):
             problems.append(Problem(table, row["label"], f"line {number}: a time is no number"))
             continue
         name = f"{row['youtube_id']}_{start:06d}_{end:06d}"
         listed.add(name)
-        yield present.get(name, folder / f"{name}.mp4"), row["label"]
+        for path in present.get(name, [folder / f"{name}.mp4"]):
+            yield path, row["label"]
     unlisted = present.keys() - listed
-    problems += [Problem(present[name], "", f"not in {table}") for name in unlisted]
+    problems += [
+        Problem(path, "", f"not in {table}") for name in unlisted for path in present[name]
+    ]
 
 
 def _class_rows(folder: Path, problems: list[Problem]) -> Iterator[tuple[Path, str]]:
@@ -216,11 +236,16 @@ def _read_csv(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
         lines = content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path} is not UTF-8: {error}; save it as UTF-8") from error
-    reader = csv.DictReader(lines, restval="")
-    missing = [name for name in columns if name not in (reader.fieldnames or ())]
+    # Without strict, a quote that is never closed swallows the lines after it without a word.
+    reader = csv.DictReader(lines, restval="", strict=True)
+    try:
+        names, rows = reader.fieldnames or (), list(reader)
+    except csv.Error as error:
+        raise DatasetError(f"{path} is no CSV: {error}; is a quote not closed?") from error
+    missing = [name for name in columns if name not in names]
     if missing:
         raise DatasetError(
             f"{path} has no column {' or '.join(missing)}; its first line must name the columns "
             f"{','.join(columns)}"
         )
-    return list(reader)
+    return rows

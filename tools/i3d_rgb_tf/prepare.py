@@ -229,7 +229,11 @@ def _write_results(
         annotation = {"labels": load_labels(), "database": database}
         _write_json(tree.parent / "kinetics_400.json", annotation)
     report = output / "problems.csv"
-    with replaced_file(report) as part, part.open("w", newline="", encoding="utf-8") as file:
+    # A file's name may be of bytes that no encoding has.
+    with (
+        replaced_file(report) as part,
+        part.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+    ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["path", "label", "reason"])
         writer.writerows([each.path, each.label, each.reason] for each in problems)

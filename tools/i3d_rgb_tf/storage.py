@@ -34,6 +34,8 @@ def storage_errors(path: Path, action: str = "write") -> Iterator[None]:
         raise
     except OSError as error:
         remedy = _REMEDIES.get(error.errno or 0, "check the disk and the path")
+        if action == "read" and isinstance(error, PermissionError):
+            remedy = "get the right to read it"
         raise StorageError(
             f"cannot {action} {path}: {error.strerror or error}; {remedy}"
         ) from error

@@ -21,7 +21,7 @@ EXAMPLES = """\
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    from i3d_rgb_tf.commands.arguments import add_format, directory
+    from i3d_rgb_tf.commands.arguments import add_format, directory, positive
 
     parser.add_argument(
         "source", type=Path, help="a folder of the data set, or a CSV or JSON file of path,label"
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also write DIR/kinetics, the JPEG frames and annotations that accuracy_check reads",
     )
     parser.add_argument(
-        "--workers", type=_positive, metavar="N", help="processes (default: one per core)"
+        "--workers", type=positive, metavar="N", help="processes (default: one per core)"
     )
     add_format(parser)
 
@@ -77,9 +77,3 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{counts['videos']} videos in {prepared.manifest}")
         print(f"{counts['problems']} problems in {prepared.report}")
     return 1 if prepared.problems else 0
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
-    return int(text)
