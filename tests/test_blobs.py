@@ -4,6 +4,7 @@ import pytest
 
 from i3d_rgb_tf.blobs import drop_damaged, seal
 from i3d_rgb_tf.errors import StorageError
+from i3d_rgb_tf.hashes import Fingerprint
 
 
 @pytest.fixture
@@ -52,6 +53,18 @@ def test_a_seal_is_not_renewed(folder):
     drop_damaged(folder)
 
     assert _blobs(folder) == ["1.blob"]
+
+
+def test_what_another_process_removes_meanwhile_is_gone(folder, monkeypatch):
+    def remove(fingerprint, path):
+        path.unlink()
+        return False
+
+    monkeypatch.setattr(Fingerprint, "matches", remove)
+
+    drop_damaged(folder)
+
+    assert not list(folder.iterdir())
 
 
 def test_a_new_one_drives_out_the_oldest(tmp_path):

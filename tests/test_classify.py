@@ -132,6 +132,8 @@ def test_a_clip_of_another_kind_is_refused(model, clip):
 def test_top_k_has_a_range(model, top_k):
     with pytest.raises(ValueError, match=f"top_k is {top_k}, expected 1..400"):
         model.classify("any.mp4", top_k=top_k)
+    with pytest.raises(ValueError, match=f"top_k is {top_k}, expected 1..400"):
+        next(classify_while_loading(lambda: model, ["any.mp4"], top_k=top_k))
 
 
 def test_a_video_that_cannot_be_read_is_raised(model, tmp_path):
@@ -159,6 +161,9 @@ class OneStream:
 
     def wait_for(self, milliseconds):
         return False
+
+    def cancel(self):
+        self.events.append("cancel")
 
     def wait(self):
         self.events.append("wait")
@@ -208,6 +213,25 @@ def test_the_first_video_is_read_while_the_model_is_loaded(tmp_path):
 
     with pytest.raises(ModelError, match="no model at"):
         list(classify_while_loading(lambda: load_model(tmp_path / "x.xml"), videos()))
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_an_interrupt_while_the_first_video_is_read_leaves_no_thread(error):
+    loaded = threading.Event()
+
+    def videos():
+        raise error
+        yield
+
+    def load():
+        loaded.set()
+        return Model(Path("x.xml"), "unknown", OneStream([]))
+
+    with pytest.raises(error):
+        next(classify_while_loading(load, videos()))
+
+    assert loaded.is_set()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("load")]
 
 
 def test_an_answer_is_shown_before_the_last_video_is_read(model_root, basketball):

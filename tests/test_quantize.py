@@ -151,6 +151,14 @@ def test_agreement(expected, found, agreement):
     assert result.worst_difference == agreement.worst_difference
 
 
+@pytest.mark.parametrize(
+    ("top1_agreement", "mean_kl", "is_kept"),
+    [(0.98, 0.05, True), (0.979, 0.0, False), (1.0, 0.0501, False)],
+)
+def test_answers_are_kept_within_both_limits(top1_agreement, mean_kl, is_kept):
+    assert Agreement(12, top1_agreement, mean_kl, 0.1).is_kept is is_kept
+
+
 def small_network(weights, bias):
     """Return one 1x1x1 convolution of the three colours with a bias."""
     pixels = opset.parameter([1, 2, 3, 4, 4], np.float32)

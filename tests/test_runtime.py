@@ -110,8 +110,9 @@ def test_what_was_made_anew_is_kept(small_network, cache_folder):
 def test_models_that_differ_are_kept_apart(small_network, cache_folder):
     compile_for_clips(small_network())
     compile_for_clips(small_network(), performance_hint="THROUGHPUT")
+    compile_for_clips(small_network(), inference_precision="f32")
 
-    assert len({blob.parent for blob in cache_folder.rglob("*.blob")}) == 2
+    assert len({blob.parent for blob in cache_folder.rglob("*.blob")}) == 3
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(model, tmp_path, monkeypatch, caplog):
@@ -197,6 +198,9 @@ class FakeRequest:
         assert milliseconds == 0
         return self.done
 
+    def cancel(self):
+        self.events.append(f"cancel {self.values.item():.0f}")
+
     def wait(self):
         self.events.append(f"wait {self.values.item():.0f}")
 
@@ -254,6 +258,7 @@ def test_the_device_always_has_one_input_more_than_it_works_on(num_streams):
     first = [f"{what} {index}" for index in range(num_streams + 1) for what in ("read", "start")]
     assert compiled.events == [*first, f"read {num_streams + 1}", "wait 0"]
     assert [tag for tag, _ in outputs] == list(range(1, 10))
+    assert len(compiled.requests) == num_streams + 1
 
 
 def test_the_inputs_after_a_mark_are_read_while_those_before_it_are_inferred():
@@ -301,14 +306,26 @@ def test_memory_does_not_grow_with_the_inputs(double):
     assert most <= 4
 
 
-def test_a_run_that_is_given_up_waits_for_what_runs():
+def test_a_run_that_is_given_up_cancels_what_runs_and_waits_for_it():
     compiled = FakeCompiled(2)
     outputs = infer_in_turn(compiled, ((index, _values(index)) for index in range(9)))
 
     assert next(outputs)[0] == 0
     outputs.close()
 
-    assert compiled.events[-3:] == ["wait 0", "wait 1", "wait 2"]
+    assert compiled.events[-5:] == ["wait 0", "cancel 1", "cancel 2", "wait 1", "wait 2"]
+
+
+def test_a_network_that_was_given_up_gives_the_same_answers_again(small_network):
+    compiled = compile_for_clips(small_network(), cache=False)
+    clip = np.full((79, 224, 224, 3), 100, np.uint8)
+
+    outputs = infer_in_turn(compiled, ((index, clip) for index in range(9)))
+    next(outputs)
+    outputs.close()
+
+    for _, output in infer_in_turn(compiled, [(0, clip), (1, clip)]):
+        assert output == pytest.approx(100 * WEIGHTS, abs=1e-4)
 
 
 def test_a_device_that_fails_is_one_line(double):
@@ -323,6 +340,9 @@ class BrokenRequest(FakeRequest):
         if "wait_for" in self.events:
             raise RuntimeError("lost while asked")
         return False
+
+    def cancel(self):
+        raise RuntimeError("not cancelled")
 
     def wait(self):
         raise RuntimeError("lost while waited for")

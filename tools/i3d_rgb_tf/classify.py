@@ -158,8 +158,7 @@ class Model:
         DeviceError
             The device fails.
         """
-        if not 1 <= top_k <= NUM_LABELS:
-            raise ValueError(f"top_k is {top_k}, expected 1..{NUM_LABELS}")
+        _check_top_k(top_k)
         return self.classify_clips(read_clips(videos), top_k)
 
     def classify_clips(
@@ -203,6 +202,7 @@ def classify_while_loading(
     videos, top_k
         As `Model.classify_all` takes them, which says what is yielded and raised.
     """
+    _check_top_k(top_k)
     clips = read_clips(videos)
     with ThreadPoolExecutor(1, "load") as pool:
         loading = pool.submit(load)
@@ -278,6 +278,11 @@ def _best(probabilities: NDArray[np.float32], top_k: int) -> tuple[Prediction, .
     labels = load_labels()
     order = np.argsort(-probabilities, kind="stable")[:top_k]
     return tuple(Prediction(labels[i], int(i), float(probabilities[i])) for i in order)
+
+
+def _check_top_k(top_k: int) -> None:
+    if not 1 <= top_k <= NUM_LABELS:
+        raise ValueError(f"top_k is {top_k}, expected 1..{NUM_LABELS}")
 
 
 def _check_clip(clip: NDArray[np.uint8]) -> None:

@@ -147,11 +147,7 @@ def infer_in_turn(
         while running:
             yield finish_first()
     finally:
-        for _, request, _ in running:
-            # What failed first is told, not what fails because of it.
-            if request is not None:
-                with suppress(RuntimeError):
-                    request.wait()
+        _end([request for _, request, _ in running if request is not None])
 
 
 @contextmanager
@@ -163,6 +159,15 @@ def device_errors(what: str) -> Iterator[None]:
         raise
     except RuntimeError as error:
         raise DeviceError(f"{what}: {last_line(error)}; try -D CPU") from error
+
+
+def _end(requests: list[Any]) -> None:
+    """Give up what runs, and wait until its inputs are no longer read."""
+    for act in ("cancel", "wait"):
+        for request in requests:
+            # A cancelled one raises; and what failed first is told, not what fails after it.
+            with suppress(RuntimeError):
+                getattr(request, act)()
 
 
 def _is_done(request: Any) -> bool:
