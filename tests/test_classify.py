@@ -160,7 +160,9 @@ class OneStream:
         self.events.append(f"infer {inputs[0][0, 0, 0, 0, 0]}")
 
     def wait_for(self, milliseconds):
-        return False
+        if milliseconds:
+            self.wait()
+        return milliseconds > 0
 
     def cancel(self):
         self.events.append("cancel")

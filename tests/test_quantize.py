@@ -160,22 +160,29 @@ def test_answers_are_kept_within_both_limits(top1_agreement, mean_kl, is_kept):
 
 
 def small_network(weights, bias):
-    """Return one 1x1x1 convolution of the three colours with a bias."""
+    """Return one convolution of the three colours with a bias; weights are integers, or floats."""
     pixels = opset.parameter([1, 2, 3, 4, 4], np.float32)
     channels_first = opset.transpose(pixels, np.array([0, 2, 1, 3, 4]))
     ones = [1, 1, 1]
-    convolution = opset.convolution(
-        channels_first, opset.constant(weights), ones, [0, 0, 0], [0, 0, 0], ones
-    )
+    kernel = opset.constant(weights)
+    if weights.dtype == np.uint8:
+        # As nncf keeps them: halves, from a zero of 128.
+        centred = opset.subtract(opset.convert(kernel, "f32"), opset.constant(np.float32(128)))
+        kernel = opset.multiply(centred, opset.constant(np.float32(0.5)))
+    convolution = opset.convolution(channels_first, kernel, ones, [0, 0, 0], [0, 0, 0], ones)
     return openvino.Model([opset.add(convolution, opset.constant(bias))], [pixels])
 
 
-def test_the_mean_output_is_what_it_was_before_the_weights_were_rounded():
+@pytest.mark.parametrize(("kernel", "clip"), [((1, 1, 1), (2, 4, 4)), ((2, 3, 3), (1, 1, 1))])
+def test_the_mean_output_is_what_it_was_before_the_weights_were_rounded(kernel, clip):
     generator = np.random.default_rng(0)
-    weights = generator.normal(size=(5, 3, 1, 1, 1)).astype(np.float32)
-    bias = np.zeros((1, 5, 1, 1, 1), np.float32)
-    clips = generator.integers(0, 256, (2, 2, 4, 4, 3), np.uint8)
-    exact, rounded = small_network(weights, bias), small_network(weights.round(), bias)
+    weights = generator.normal(size=(5, 3, *kernel)).astype(np.float32)
+    bias = np.ones((1, 5, 1, 1, 1), np.float32)
+    # With a kernel of many positions a clip of one colour, whose borders are like its middle.
+    colours = generator.integers(0, 256, (2, *clip, 3), np.uint8)
+    clips = np.ascontiguousarray(np.broadcast_to(colours, (2, 2, 4, 4, 3)))
+    halves = (2 * weights + 128).round().astype(np.uint8)
+    exact, rounded = small_network(weights, bias), small_network(halves, bias)
 
     correct_biases(rounded, small_network(weights, bias), clips)
 

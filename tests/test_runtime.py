@@ -192,11 +192,16 @@ class FakeRequest:
     def start_async(self, inputs, share_inputs):
         self.values = inputs[0]
         self.done = False
+        self.waited = 0
         self.events.append(f"start {self.values.item():.0f}")
 
     def wait_for(self, milliseconds):
-        assert milliseconds == 0
-        return self.done
+        if milliseconds:
+            assert milliseconds <= 200, "Ctrl-C would not be seen"
+            self.waited += 1
+            if self.waited == 2:
+                self.wait()
+        return self.done or self.waited == 2
 
     def cancel(self):
         self.events.append(f"cancel {self.values.item():.0f}")
@@ -337,6 +342,8 @@ class BrokenRequest(FakeRequest):
     """Fails in what it is told to."""
 
     def wait_for(self, milliseconds):
+        if milliseconds:
+            self.wait()
         if "wait_for" in self.events:
             raise RuntimeError("lost while asked")
         return False

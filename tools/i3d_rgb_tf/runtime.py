@@ -32,6 +32,9 @@ PerformanceHint = Literal["LATENCY", "THROUGHPUT"]
 CLIP_LAYOUT = "NDHWC"
 """Axes of what a compiled model takes: batch, frames, height, width, colours."""
 
+_MILLISECONDS = 100
+"""How long OpenVINO may wait at a time, because Ctrl-C is not seen meanwhile."""
+
 _Tag = TypeVar("_Tag")
 
 _logger = logging.getLogger(__name__)
@@ -124,8 +127,8 @@ def infer_in_turn(
         tag, request, _ = running.popleft()
         if request is None:
             return tag, None
-        with device_errors("the device failed"):
-            request.wait()
+        while not _is_done(request, _MILLISECONDS):
+            pass
         output: NDArray[np.float32] = request.get_output_tensor(0).data[0].copy()
         idle.append(request)
         return tag, output
@@ -170,11 +173,11 @@ def _end(requests: list[Any]) -> None:
                 getattr(request, act)()
 
 
-def _is_done(request: Any) -> bool:
+def _is_done(request: Any, milliseconds: int = 0) -> bool:
     if request is None:
         return True
     with device_errors("the device failed"):
-        return bool(request.wait_for(0))
+        return bool(request.wait_for(milliseconds))
 
 
 def _compile(core: Any, model: Any, device: str, properties: dict[str, Any], *, cache: bool) -> Any:
