@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import openvino
+import openvino.opset13
 import pytest
 
 from i3d_rgb_tf.cli import main
-from i3d_rgb_tf.convert import convert, convert_graph
+from i3d_rgb_tf.convert import convert, convert_graph, save_ir
 from i3d_rgb_tf.errors import ModelError, StorageError, WeightsError
 from i3d_rgb_tf.freeze import freeze_tensors
 from i3d_rgb_tf.hashes import file_digest
@@ -87,6 +88,18 @@ def test_unknown_weights_are_converted_only_when_asked_for(tensors, tmp_path):
 
     (path,) = convert(graph, tmp_path, precisions=["FP16"], allow_unknown=True)
     assert read_provenance(read_ir(path)).weights == "unknown"
+
+
+def test_no_xml_ever_stands_beside_the_bin_of_another(tmp_path):
+    source = openvino.opset13.parameter([1], np.float32)
+    path = tmp_path / "model.xml"
+    path.write_text("of another")
+    # What cannot be replaced by a file.
+    path.with_suffix(".bin").mkdir()
+
+    with pytest.raises(StorageError, match="cannot write"):
+        save_ir(openvino.Model([source], [source]), path)
+    assert not path.exists()
 
 
 def test_a_wrong_file_leaves_the_good_ir(frozen_graph, tmp_path, spec):

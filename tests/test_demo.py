@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from i3d_rgb_tf import cli, weights
-from i3d_rgb_tf.errors import DownloadError
+from i3d_rgb_tf.errors import DependencyError, DownloadError
 from i3d_rgb_tf.spec import ModelSpec
 from i3d_rgb_tf.weights import FrozenGraph
 
@@ -52,6 +52,24 @@ def test_demo_falls_back_to_the_weights_it_can_get_and_says_so(
     # Nothing but the classification is done again.
     assert len([line for line in lines if line.startswith("$ ")]) == 1
     assert lines[1:] == again
+
+
+def test_demo_tries_the_other_weights_when_the_first_lack_a_dependency(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def download(directory: Path, *, weights: str, source: str | None = None) -> FrozenGraph:
+        if weights == "rgb_imagenet":
+            raise DependencyError("cannot get rgb_imagenet: freezing needs TensorFlow")
+        raise DownloadError("nor the others")
+
+    monkeypatch.setattr(weights, "download", download)
+
+    assert cli.main(["demo", "-d", str(tmp_path)]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "i3d-rgb-tf: cannot get rgb_imagenet: freezing needs TensorFlow",
+        "i3d-rgb-tf: error: nor the others",
+    ]
 
 
 def test_demo_keeps_its_files_in_the_cache_of_the_user(

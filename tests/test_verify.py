@@ -89,6 +89,14 @@ def test_unpublished_weights_fail_though_they_compute_what_they_should(tuned_roo
     assert statuses(verify(tuned_root)) == {"tensors": "failed", "FP32 waves": "passed"}
 
 
+def test_the_command_fails_when_one_check_does(tuned_root, capsys):
+    assert main(["verify", "-d", str(tuned_root)]) == 1
+
+    printed = capsys.readouterr().out
+    assert "failed  tensors" in printed
+    assert "passed  FP32 waves" in printed
+
+
 def test_an_ir_that_computes_something_else_fails(model_root, spec, tmp_path):
     shutil.copytree(model_root, tmp_path / "tree", symlinks=True)
     weights = spec.ir_path(tmp_path / "tree", "FP32").with_suffix(".bin")
