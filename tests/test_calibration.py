@@ -87,6 +87,14 @@ def test_files_folders_and_lists_name_videos_once(folder, tmp_path):
     assert found[2] == tmp_path / "own.mp4"
 
 
+def test_a_folder_may_be_called_like_a_list(folder, tmp_path):
+    (tmp_path / "videos.txt").symlink_to(folder)
+
+    found = find_calibration_videos([tmp_path / "videos.txt"])
+
+    assert [path.name for path in found] == ["a.mp4", "b.mp4", "c.mp4"]
+
+
 def test_a_list_that_is_missing_is_named(tmp_path):
     with pytest.raises(StorageError, match="cannot read the list of videos .*none.txt"):
         find_calibration_videos([tmp_path / "none.txt"])

@@ -58,18 +58,20 @@ def find_calibration_videos(paths: Iterable[Path]) -> list[Path]:
     paths
         Video files, folders of them, the manifest.json that `i3d_rgb_tf.prepare` writes, or .txt
         files with a path on each line, relative to the file's folder; empty lines and those that
-        begin with ``#`` are passed over.
+        begin with ``#`` are passed over. A file that is not there is kept, for `sample_clips` to
+        warn of.
 
     Raises
     ------
     VideoError
-        A path does not exist, or a folder holds no video.
+        A folder holds no video, or cannot be listed.
     StorageError
         A manifest cannot be read.
     """
     named: list[Path] = []
     for path in paths:
-        named += _read_manifest(path) if path.suffix.lower() in _MANIFEST_SUFFIXES else [path]
+        is_manifest = path.suffix.lower() in _MANIFEST_SUFFIXES and not path.is_dir()
+        named += _read_manifest(path) if is_manifest else [path]
     return list(dict.fromkeys(find_videos(named)))
 
 
