@@ -22,7 +22,7 @@ from i3d_rgb_tf.errors import StorageError
 from i3d_rgb_tf.evaluate import Evaluation, evaluate
 from i3d_rgb_tf.labels import load_labels
 from i3d_rgb_tf.spec import ModelSpec
-from processes import without_coverage
+from processes import bound_by_modes, without_coverage
 from videos import gray, ramp, write_video
 
 
@@ -163,6 +163,32 @@ def test_an_output_that_cannot_be_is_one_line(many: Path, model: Path, tmp_path:
 
     with pytest.raises(StorageError, match="cannot write .*; a file stands where a folder is"):
         evaluate(many, model, tmp_path / "file" / "out", protocol="paper")
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_an_output_that_may_only_be_read_is_one_line(
+    many: Path,
+    model: Path,
+    tmp_path: Path,
+    undisturbed: tuple[Evaluation, bytes],
+    done: bool,
+) -> None:
+    output = tmp_path / "out"
+    output.mkdir()
+    if done:
+        evaluate(many, model, output, protocol="paper")
+    before = {path.name: path.read_bytes() for path in output.iterdir()}
+    output.chmod(0o500)
+    process = _start(many, model, output, **bound_by_modes())
+    _, said = process.communicate()
+    output.chmod(0o700)
+
+    assert process.returncode == 1, said
+    expected = r"i3d-rgb-tf: error: cannot write .*: Permission denied; choose a folder you may .*"
+    assert re.fullmatch(expected, said.strip().splitlines()[-1])
+    assert "Traceback" not in said
+    assert {path.name: path.read_bytes() for path in output.iterdir()} == before
+    _finish(many, model, output, undisturbed)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 7])

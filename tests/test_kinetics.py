@@ -177,7 +177,7 @@ def test_two_files_of_a_name_and_an_endless_time_are_problems(tmp_path: Path) ->
     touch(tmp_path / "val" / "id_000001_000011.mkv", tmp_path / "val" / "id_000001_000011.mp4")
     (tmp_path / "annotations").mkdir()
     (tmp_path / "annotations" / "val.csv").write_text(
-        "label,youtube_id,time_start,time_end\nabseiling,id,1,11\narchery,other,inf,11\n"
+        "label,youtube_id,time_start,time_end\nabseiling,id,0.9999,11.0\narchery,other,inf,11\n"
     )
 
     listing = read_dataset(tmp_path)

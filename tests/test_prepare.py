@@ -95,13 +95,18 @@ def test_the_number_of_processes_changes_nothing(dataset: Path, tmp_path: Path) 
     assert contents(tmp_path / "1") == contents(tmp_path / "3")
 
 
-def test_what_is_done_is_not_done_again(dataset: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("frames", [False, True])
+def test_what_is_done_is_not_done_again(dataset: Path, tmp_path: Path, frames: bool) -> None:
+    if frames:
+        pytest.importorskip("PIL.Image", reason="needs Pillow, from the extra evaluate")
     listing = read_dataset(dataset)
     steps: list[int] = []
-    prepare(listing, tmp_path / "out", workers=1)
+    prepare(listing, tmp_path / "out", frames=frames, workers=1)
     write_video(dataset / "abseiling" / "v2.mp4", ramp(30))
 
-    prepared = prepare(listing, tmp_path / "out", workers=1, on_progress=steps.append)
+    prepared = prepare(
+        listing, tmp_path / "out", frames=frames, workers=1, on_progress=steps.append
+    )
 
     assert steps == [5, 1]
     assert prepared.videos[2].num_frames == 30

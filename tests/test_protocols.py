@@ -110,3 +110,26 @@ def test_a_long_video_comes_in_chunks_without_a_gap(long_video: Path) -> None:
 
     assert {length for length, _ in parts} == {380}
     assert sum(logits.stop - logits.start for _, logits in parts) == count_logits(1500)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "grown"), [(300, 130, (522, 224)), (90, 250, (224, 624))]
+)
+def test_a_flat_frame_is_stretched_as_accuracy_check_stretches_it(
+    tmp_path: Path, width: int, height: int, grown: tuple[int, int]
+) -> None:
+    cv2 = pytest.importorskip("cv2", reason="needs OpenCV, from the extra evaluate")
+    image = pytest.importorskip("PIL.Image", reason="needs Pillow, from the extra evaluate")
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    for number in range(1, 4):
+        image.fromarray(noise).save(tmp_path / f"image_{number:05d}.jpg")
+    frame = np.array(image.open(tmp_path / "image_00001.jpg"))
+
+    clip = next(zoo_clips(tmp_path))
+
+    # The long side becomes 256, in whole levels; then the short side 224, rounded up.
+    scale = 256 / max(width, height)
+    small = cv2.resize(frame, (int(width * scale), int(height * scale)))
+    large = cv2.resize(small.astype(np.float32), grown)
+    top, left = ((side - 224) // 2 for side in large.shape[:2])
+    np.testing.assert_array_equal(clip[0], large[top : top + 224, left : left + 224])
