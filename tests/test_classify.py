@@ -8,7 +8,7 @@ import numpy as np
 import openvino
 import pytest
 
-from i3d_rgb_tf import load_model, reading
+from i3d_rgb_tf import classify, load_model, reading
 from i3d_rgb_tf.classify import Model, classify_while_loading, find_model
 from i3d_rgb_tf.cli import main
 from i3d_rgb_tf.clips import center_crop, split_clips
@@ -134,6 +134,12 @@ def test_top_k_has_a_range(model, top_k):
         model.classify("any.mp4", top_k=top_k)
     with pytest.raises(ValueError, match=f"top_k is {top_k}, expected 1..400"):
         next(classify_while_loading(lambda: model, ["any.mp4"], top_k=top_k))
+
+
+def test_equal_probabilities_come_in_the_order_of_the_labels():
+    best = classify._best(np.tile(np.float32([0, 1 / 200]), 200), 400)
+
+    assert [each.index for each in best] == [*range(1, 400, 2), *range(0, 400, 2)]
 
 
 def test_a_video_that_cannot_be_read_is_raised(model, tmp_path):

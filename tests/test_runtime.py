@@ -1,4 +1,7 @@
+import contextlib
 import gc
+import subprocess
+import sys
 import weakref
 from types import SimpleNamespace
 
@@ -44,8 +47,8 @@ WEIGHTS = np.linspace(0, 1, 400, dtype=np.float32)
 
 
 @pytest.fixture(scope="module")
-def small_network(tmp_path_factory):
-    """Return what reads a network like the real one: its output is the mean times weights."""
+def small_network_path(tmp_path_factory):
+    """Return a network like the real one: its output is the mean times weights."""
     pixels = operations.parameter([1, 79, 3, 224, 224], np.float32, name="Placeholder")
     mean = operations.reduce_mean(pixels, np.array([1, 2, 3, 4]), keep_dims=False)
     column = operations.reshape(mean, np.array([1, 1]), special_zero=False)
@@ -53,7 +56,13 @@ def small_network(tmp_path_factory):
     path = tmp_path_factory.mktemp("small") / "small.xml"
     # From a file, because a model that is made anew has new names and so another place.
     openvino.save_model(openvino.Model([output], [pixels], "small"), path, compress_to_fp16=False)
-    return lambda: read_ir(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def small_network(small_network_path):
+    """Return what reads it; compiling changes a model."""
+    return lambda: read_ir(small_network_path)
 
 
 def answer(compiled):
@@ -96,6 +105,29 @@ def test_a_damaged_cache_is_made_anew(damage, sealed, small_network, cache_folde
 
     assert compiled.get_property("LOADED_FROM_CACHE") is (damage == "none")
     assert answer(compiled) == pytest.approx(100 * WEIGHTS, abs=1e-4)
+
+
+_COMPILE = """
+import sys, pathlib, numpy
+from i3d_rgb_tf import ir, runtime
+compiled = runtime.compile_for_clips(ir.read_ir(pathlib.Path(sys.argv[1])))
+print(compiled(numpy.full((1, 79, 224, 224, 3), 100, numpy.uint8))[0][0, -1])
+"""
+
+
+def test_processes_that_find_no_cache_at_the_same_time_give_the_same(
+    small_network_path, small_network, cache_folder
+):
+    command = [sys.executable, "-c", _COMPILE, small_network_path]
+    with contextlib.ExitStack() as stack:
+        processes = [
+            stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+            for _ in range(3)
+        ]
+        found = [each.stdout.read() for each in processes]
+
+    assert [float(each) for each in found] == [100, 100, 100]
+    assert answer(compile_for_clips(small_network())) == pytest.approx(100 * WEIGHTS, abs=1e-4)
 
 
 def test_what_was_made_anew_is_kept(small_network, cache_folder):
