@@ -1,6 +1,7 @@
 import importlib.util
 import json
 import logging
+import time
 from dataclasses import asdict
 
 import numpy as np
@@ -76,6 +77,22 @@ def test_int8_keeps_the_answers_and_says_what_it_is(tree, spec, waves_video, cap
     found, expected = predict_pixels(model, waves_clip()), waves_probabilities()
     assert found.argmax() == expected.argmax()
     assert np.abs(found - expected).max() < 0.1
+
+
+def test_the_speed_is_that_of_the_second_over_the_first():
+    clip = np.zeros((1, 1), np.uint8)
+
+    ratio = quantize_module._speed_ratio(lambda _: time.sleep(0.1), lambda _: None, clip)
+
+    assert ratio > 10
+
+
+def test_every_clip_is_predicted():
+    clips = [np.full(3, index, np.uint8) for index in range(4)]
+
+    found = quantize_module._predict(lambda batch: [batch / 2], clips)
+
+    assert found.tolist() == [[index / 2] * 3 for index in range(4)]
 
 
 def spoil(model, clips):
