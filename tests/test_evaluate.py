@@ -241,3 +241,20 @@ def test_labels_count_by_their_rank(prepared: Path, model: Path) -> None:
 
     assert (found.clip_top1.correct, found.clip_top5.correct, found.clip_top1.count) == (1, 1, 2)
     assert (found.video_top1.correct, found.video_top1.count) == (1, 1)
+
+
+def test_other_data_and_other_models_have_answers_of_their_own(
+    model: Path, model_root: Path, spec: ModelSpec, tmp_path: Path
+) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").write_text("[]")
+    output, half = tmp_path / "out", spec.ir_path(model_root, "FP16")
+    runs = [("one", model, "clip"), ("other", model, "clip"), ("one", half, "clip")]
+
+    found = [evaluate(tmp_path / data, ir, output, protocol=name) for data, ir, name in runs]
+
+    assert len({each.predictions for each in found}) == 3
+    assert len(list(output.glob("*.json"))) == 3
+    again = evaluate(tmp_path / "one", model, output, protocol="clip")
+    assert again.predictions == found[0].predictions
