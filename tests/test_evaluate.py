@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,9 @@ def test_a_killed_run_goes_on_where_it_was(
 ) -> None:
     for sent in (signal.SIGKILL, signal.SIGINT):
         num_lines = _num_lines(tmp_path)
-        process = _start(many, model, tmp_path)
+        # What starts the tests in the background may have told them to ignore SIGINT.
+        obey = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        process = _start(many, model, tmp_path, preexec_fn=obey)
         while _num_lines(tmp_path) <= num_lines and process.poll() is None:
             time.sleep(0.001)
         process.send_signal(signal.SIGSTOP)
