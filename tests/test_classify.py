@@ -289,6 +289,18 @@ def test_json_has_the_promised_fields_and_a_bad_video_does_not_stop_the_rest(
     assert len(result["predictions"]) == 5
 
 
+def test_an_empty_folder_does_not_stop_the_rest(model_root, basketball, tmp_path, capsys):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+
+    assert main(["classify", str(empty), str(basketball), "-d", str(model_root)]) == 1
+    said = capsys.readouterr()
+    assert said.out.startswith(f"{basketball}: ")
+    assert said.err.startswith(f"i3d-rgb-tf: error: {empty} holds no video; expected")
+    assert main(["classify", str(empty), "-d", str(model_root)]) == 1
+    assert capsys.readouterr().out == ""
+
+
 def test_text_is_for_people(model_root, basketball, capsys):
     assert main(["classify", str(basketball), "-d", str(model_root), "--top-k", "1"]) == 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,9 +56,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     from i3d_rgb_tf.classify import classify_while_loading, load_model
     from i3d_rgb_tf.errors import VideoError
-    from i3d_rgb_tf.video import find_videos
 
-    videos = find_videos(arguments.videos)
+    videos, faults = _find(arguments.videos)
+    for fault in faults:
+        print(f"i3d-rgb-tf: error: {fault}", file=sys.stderr)
+    if not videos:
+        return 1
     load = partial(
         load_model,
         arguments.model,
@@ -80,7 +83,22 @@ def run(arguments: argparse.Namespace) -> int:
             sys.stdout.flush()
     if arguments.format == "json":
         print(json.dumps([_document(result) for result in results], indent=2))
-    return 0 if len(results) == len(videos) else 1
+    return 0 if len(results) == len(videos) and not faults else 1
+
+
+def _find(paths: Iterable[Path]) -> tuple[list[Path], list[VideoError]]:
+    """Return the videos, and of each folder that has none why."""
+    from i3d_rgb_tf.errors import VideoError
+    from i3d_rgb_tf.video import find_videos
+
+    videos: list[Path] = []
+    faults: list[VideoError] = []
+    for path in paths:
+        try:
+            videos += find_videos([path])
+        except VideoError as error:
+            faults.append(error)
+    return videos, faults
 
 
 def _with_progress(
@@ -100,7 +118,8 @@ def _with_progress(
 def _text(result: Classification) -> str:
     head = (
         f"{result.video}: {result.duration_seconds:.1f} s, {result.num_frames} frames, "
-        f"{result.num_clips} clips, weights {result.weights}"
+        f"{result.num_clips} {'clip' if result.num_clips == 1 else 'clips'}, "
+        f"weights {result.weights}"
     )
     return "\n".join(
         [head, *(f"  {each.probability:7.4f}  {each.label}" for each in result.predictions)]
