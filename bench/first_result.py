@@ -71,7 +71,9 @@ def main() -> None:
     model.predict(clips[0])
     command = [sys.executable, "-m", "i3d_rgb_tf", "classify", "-m", options.model, options.video]
     with tempfile.TemporaryDirectory() as cache:
-        environment = {**os.environ, "XDG_CACHE_HOME": cache}
+        # As after an installation by pip, which compiles what it installs.
+        environment = {**os.environ, "XDG_CACHE_HOME": cache, "PYTHONPYCACHEPREFIX": cache}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         run_fresh(command, environment)
         beyond, beyond_end, busy = [], [], []
         for _ in range(options.rounds):
