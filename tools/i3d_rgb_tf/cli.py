@@ -56,8 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except I3DError as error:
         # The name of a file may hold a line break.
-        print(f"{_PROGRAM}: error: {' '.join(str(error).splitlines())}", file=sys.stderr)
-        return 1
+        return _failed(" ".join(str(error).splitlines()))
     except KeyboardInterrupt:
         print(f"{_PROGRAM}: interrupted", file=sys.stderr)
         return _INTERRUPTED
@@ -67,22 +66,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except PermissionError as error:
         # pathlib raises this where a folder above is closed, even of exists() and is_file().
-        print(
-            f"{_PROGRAM}: error: cannot reach {error.filename}: {error.strerror}; get the right to "
-            "enter its folder, or choose another path",
-            file=sys.stderr,
+        return _failed(
+            f"cannot reach {error.filename}: {error.strerror}; get the right to enter its folder, "
+            "or choose another path"
         )
-        return 1
     except OSError as error:
         if error.filename is not None or error.errno not in _FULL:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        print(
-            f"{_PROGRAM}: error: cannot write the results: {error.strerror}; free some space",
-            file=sys.stderr,
-        )
-        return 1
+        return _failed(f"cannot write the results: {error.strerror}; free some space")
     return status
+
+
+def _failed(why: str) -> int:
+    print(f"{_PROGRAM}: error: {why}", file=sys.stderr)
+    return 1
 
 
 def build_parser() -> argparse.ArgumentParser:
