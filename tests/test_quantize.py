@@ -13,7 +13,7 @@ from i3d_rgb_tf import quantize as quantize_module
 from i3d_rgb_tf.cli import main
 from i3d_rgb_tf.compare import Agreement, compare
 from i3d_rgb_tf.debias import correct_biases
-from i3d_rgb_tf.errors import DependencyError, ModelError, QuantizationError
+from i3d_rgb_tf.errors import DependencyError, ModelError, QuantizationError, StorageError
 from i3d_rgb_tf.ir import read_ir, read_provenance
 from i3d_rgb_tf.labels import load_labels
 from i3d_rgb_tf.proof import Proof, read_proof
@@ -144,6 +144,16 @@ def test_nncf_is_asked_for_before_the_work(tree, waves_video, monkeypatch):
 
     with pytest.raises(DependencyError, match="pip install 'i3d-rgb-tf.quantize.'"):
         quantize(tree, [waves_video])
+
+
+def test_a_place_that_cannot_be_written_is_named_before_the_work(
+    tree, waves_video, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(quantize_module, "sample_clips", None)
+    (tmp_path / "file").touch()
+
+    with pytest.raises(StorageError, match="a file stands where a folder is needed"):
+        quantize(tree, [waves_video], output=tmp_path / "file")
 
 
 def test_without_an_fp32_ir_one_is_told_how_to_make_it(tmp_path, waves_video):

@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from i3d_rgb_tf.errors import StorageError, VideoError
-from i3d_rgb_tf.storage import only_writer, replaced_file, replaced_folder, storage_errors
+from i3d_rgb_tf.storage import (
+    check_writable,
+    only_writer,
+    replaced_file,
+    replaced_folder,
+    storage_errors,
+)
 
 
 def test_a_file_appears_whole_with_the_usual_mode(tmp_path):
@@ -71,6 +77,12 @@ def test_the_reason_and_a_remedy_are_named(tmp_path, number, remedy):
     with pytest.raises(StorageError, match=f"cannot write {tmp_path}: .*{remedy}"):
         with storage_errors(tmp_path):
             raise OSError(number, os.strerror(number))
+
+
+def test_a_folder_that_can_be_written_is_made_and_left_empty(tmp_path):
+    check_writable(tmp_path / "a" / "b")
+
+    assert list((tmp_path / "a" / "b").iterdir()) == []
 
 
 def test_only_one_writes_at_a_time_and_is_then_done(tmp_path):

@@ -24,6 +24,7 @@ from i3d_rgb_tf.ir import read_ir, read_provenance, write_provenance
 from i3d_rgb_tf.proof import Proof, write_proof
 from i3d_rgb_tf.runtime import compile_for_clips
 from i3d_rgb_tf.spec import load_spec
+from i3d_rgb_tf.storage import check_writable
 
 __all__ = [
     "Quantization",
@@ -106,7 +107,9 @@ def quantize(
     _require_nncf()
     spec = load_spec()
     source = spec.ir_path(directory, "FP32")
+    path = spec.ir_path(output or directory, "FP16-INT8")
     provenance = read_provenance(read_ir(source))
+    check_writable(path.parent)
     clips = sample_clips(find_calibration_videos(calibration), num_clips=num_clips)
     float_model = compile_for_clips(read_ir(source), inference_precision="f32", cache=False)
     expected = _predict(float_model, clips.set_aside)
@@ -130,7 +133,6 @@ def quantize(
     model.set_friendly_name(spec.name)
     write_provenance(model, provenance)
     write_proof(model, proof)
-    path = spec.ir_path(output or directory, "FP16-INT8")
     save_ir(model, path, compress_to_fp16=True)
     return Quantization(path, proof)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from i3d_rgb_tf.errors import I3DError, StorageError
 
-__all__ = ["only_writer", "replaced_file", "replaced_folder", "storage_errors"]
+__all__ = ["check_writable", "only_writer", "replaced_file", "replaced_folder", "storage_errors"]
 
 _REMEDIES = {
     errno.ENOSPC: "free some space or choose another folder",
@@ -39,6 +39,20 @@ def storage_errors(path: Path, action: str = "write") -> Iterator[None]:
         raise StorageError(
             f"cannot {action} {path}: {error.strerror or error}; {remedy}"
         ) from error
+
+
+def check_writable(folder: Path) -> None:
+    """Make a folder if needed and try to write there, before work whose result belongs there.
+
+    Raises
+    ------
+    StorageError
+        It cannot be written.
+    """
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
 
 
 @contextmanager
