@@ -135,6 +135,18 @@ def test_an_ir_that_names_other_weights_than_the_graph_fails(model_root, spec, t
     assert "holds rgb_scratch; convert again" in waves.detail
 
 
+def test_an_ir_of_the_zoos_own_tools_names_no_weights(model_root, spec, tmp_path):
+    shutil.copytree(model_root, tmp_path / "tree", symlinks=True)
+    ir = spec.ir_path(tmp_path / "tree", "FP32")
+    said = re.sub(r"<i3d_rgb_tf>.*?</i3d_rgb_tf>", "", ir.read_text(), flags=re.DOTALL)
+    assert said != ir.read_text()
+    ir.write_text(said)
+
+    checks = verify(tmp_path / "tree")
+
+    assert [check.status for check in checks] == ["passed"] * 3
+
+
 def test_damaged_files_fail_with_their_reason(spec, tmp_path):
     graph = spec.frozen_graph_path(tmp_path)
     graph.parent.mkdir(parents=True)
