@@ -9,6 +9,7 @@ from typing import Any
 __all__ = ["bound_by_modes", "without_coverage"]
 
 _PR_CAPBSET_DROP, _CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 24, 1, 2
+"""Of linux/prctl.h and linux/capability.h."""
 
 
 def without_coverage() -> dict[str, str]:

@@ -55,8 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         status: int = arguments.run(arguments)
         sys.stdout.flush()
     except I3DError as error:
-        # The name of a file may hold a line break.
-        return _failed(" ".join(str(error).splitlines()))
+        return _failed(str(error))
     except KeyboardInterrupt:
         print(f"{_PROGRAM}: interrupted", file=sys.stderr)
         return _INTERRUPTED

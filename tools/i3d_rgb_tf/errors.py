@@ -41,6 +41,10 @@ __all__ = [
 class I3DError(Exception):
     """Base of every error this package raises on purpose."""
 
+    def __str__(self) -> str:
+        """Return the message on one line, though the name of a file in it may hold a line break."""
+        return " ".join(super().__str__().splitlines())
+
 
 class ModelError(I3DError, ValueError):
     """A graph or IR is not the I3D RGB model, or is damaged."""

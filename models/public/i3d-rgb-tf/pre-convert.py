@@ -17,8 +17,7 @@ _INDEX = "model.ckpt.index"
 _DATA = "model.ckpt.data-00000-of-00001"
 _INSTALL = (
     "install it, on Python 3.10 or later, from a clone of its repository with: "
-    "{} -m pip install '.[freeze]', or give "
-    "omz_converter, after -p, the Python that has it"
+    "{} -m pip install '.[freeze]', or give omz_converter, after -p, the Python that has it"
 )
 
 
