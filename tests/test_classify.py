@@ -245,7 +245,8 @@ def test_an_interrupt_while_the_first_video_is_read_leaves_no_thread(error):
 def test_an_answer_is_shown_before_the_last_video_is_read(model_root, basketball):
     videos = [basketball] * 3
     command = [sys.executable, "-m", "i3d_rgb_tf", "classify", *videos, "-d", model_root]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=without_coverage()) as process:
+    environment = {**without_coverage(), "PYTHONUNBUFFERED": ""}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
         answers = [process.stdout.readline()]
         process.kill()
         answers += process.stdout.readlines()
