@@ -1,4 +1,4 @@
-"""Carry the zoo entry, which lies outside the package, into the wheel; the rest is in setup.cfg."""
+"""Copy the zoo entry, which is outside the package, into the wheel; the rest is in setup.cfg."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TARGET = Path("i3d_rgb_tf", "zoo_entry")
 
 
 class BuildWithEntry(build_py):
-    """Copies models/ to where `i3d_rgb_tf.spec.entry_folder` looks in an installed package."""
+    """Copies models/ to where `i3d_rgb_tf.spec.entry_folder` looks for it in an installation."""
 
     def run(self) -> None:
         """Build the package, then add the entry; an editable install reads it from the sources."""
@@ -23,7 +23,7 @@ class BuildWithEntry(build_py):
                 self.copy_file(str(source), str(target))
 
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:
-        """Name the files of the entry too."""
+        """Return the files of the package and of the entry."""
         added = [] if self.editable_mode else [str(target) for _, target in self._entry_files()]
         return [*super().get_outputs(include_bytecode), *added]
 

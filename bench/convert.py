@@ -22,7 +22,7 @@ from machine import Measurement, machine_line, ratio_line, run_fresh
 from i3d_rgb_tf.spec import load_spec
 
 _OURS = (
-    "import sys; from pathlib import Path; from i3d_rgb_tf.convert import convert; "
+    "import sys; from pathlib import Path; from i3d_rgb_tf.ir.convert import convert; "
     "convert(Path(sys.argv[1]), Path(sys.argv[2]), precisions=['FP16'])"
 )
 

@@ -25,12 +25,13 @@ import peers
 from machine import machine_line, ratio_line
 from numpy.typing import NDArray
 
+from i3d_rgb_tf.choices import PRECISIONS
 from i3d_rgb_tf.classify import Model, load_model
-from i3d_rgb_tf.clips import center_crop, split_clips
+from i3d_rgb_tf.inference.pipeline import infer_in_order
 from i3d_rgb_tf.labels import load_labels
-from i3d_rgb_tf.runtime import infer_in_turn
-from i3d_rgb_tf.spec import PRECISIONS, load_spec
-from i3d_rgb_tf.video import SHORT_SIDE, read_frames
+from i3d_rgb_tf.spec import load_spec
+from i3d_rgb_tf.video.clips import Clip, center_crop, split_clips
+from i3d_rgb_tf.video.decode import SHORT_SIDE, read_frames
 
 _BY_HAND = ("TensorFlow", "OpenVINO")
 _BASE = "by hand, TensorFlow"
@@ -49,7 +50,7 @@ def main() -> None:
     parser.add_argument("--by-hand", nargs="*", default=list(_BY_HAND))
     options = parser.parse_args()
     print(machine_line())
-    clips = list(split_clips(_cropped(read_frames(options.video))))
+    clips = [clip.frames for clip in _clips(read_frames(options.video))]
     ours = _ours(options.directory, options.precisions, options.hints)
     runs = _by_hand(options.by_hand, options.directory, options.threads, options.video)
     for name, model in ours.items():
@@ -97,7 +98,7 @@ def _ours(root: Path, precisions: list[str], hints: list[str]) -> dict[str, Mode
 
 
 def _inferred(model: Model, clips: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
-    outputs = infer_in_turn(model.compiled, ((None, clip) for clip in clips))
+    outputs = infer_in_order(model.compiled, ((None, clip) for clip in clips))
     mean: NDArray[np.float32] = np.mean([output for _, output in outputs], axis=0)
     return mean
 
@@ -122,7 +123,9 @@ def _by_hand(names: list[str], root: Path, threads: int, video: Path) -> dict[st
 
 def _one_after_the_other(predict: peers.Predict, video: Path) -> _Run:
     def classify() -> NDArray[np.float32]:
-        clips = list(split_clips(iter(list(_opencv_frames(video)))))
+        clips = [
+            clip.frames for clip in split_clips(list(_opencv_frames(video)), load_spec().num_frames)
+        ]
         mean: NDArray[np.float32] = np.mean([predict(clip) for clip in clips], axis=0)
         return mean
 
@@ -141,6 +144,10 @@ def _opencv_frames(video: Path) -> Iterator[NDArray[np.uint8]]:
         resized = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
         yield from _cropped([cv2.cvtColor(resized, cv2.COLOR_BGR2RGB)])
     capture.release()
+
+
+def _clips(frames: Iterable[NDArray[np.uint8]]) -> Iterator[Clip]:
+    return split_clips(_cropped(frames), load_spec().num_frames)
 
 
 def _cropped(frames: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:

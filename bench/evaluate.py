@@ -1,9 +1,9 @@
 """How much of pure inference's throughput does evaluate reach on the same videos?
 
 Three ways take turns: inference alone on inputs that are in memory, reading alone (decoding,
-scaling, cutting), and evaluate's loop, which reads beside inference and writes the answers.
-Reading needs processor time that inference then lacks: the best that can be had is inference
-and reading spread over all cores without a pause.
+resizing, cropping), and evaluate's loop, which reads beside inference and writes the predictions.
+Reading needs processor time that inference then lacks: the best possible is inference and reading
+spread over all cores without a pause.
 
     taskset -c 0,1 python bench/evaluate.py -m MODEL.xml --protocol clip VIDEO...
 """
@@ -20,10 +20,12 @@ from pathlib import Path
 import numpy as np
 from machine import machine_line
 
-from i3d_rgb_tf.answers import Network, load_network
-from i3d_rgb_tf.frames import extract_frames
-from i3d_rgb_tf.journal import Row, append_row
-from i3d_rgb_tf.runtime import infer_in_turn
+from i3d_rgb_tf.choices import PROTOCOL_NAMES
+from i3d_rgb_tf.evaluation.predict import Network, load_network
+from i3d_rgb_tf.evaluation.predictions import VideoPredictions, append_predictions
+from i3d_rgb_tf.evaluation.protocols import PROTOCOLS
+from i3d_rgb_tf.inference.pipeline import infer_in_order
+from i3d_rgb_tf.kinetics.jpeg_frames import extract_frames
 
 _Video = tuple[str, Path]
 
@@ -31,42 +33,44 @@ _Video = tuple[str, Path]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-m", "--model", type=Path, required=True)
-    parser.add_argument("--protocol", choices=("zoo", "clip", "paper"), default="clip")
+    parser.add_argument("--protocol", choices=PROTOCOL_NAMES, default="clip")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("videos", type=Path, nargs="+")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         videos = [(path.stem, path) for path in arguments.videos]
-        if arguments.protocol == "zoo":
+        protocol = PROTOCOLS[arguments.protocol]
+        if protocol.reads_frames:
             for stem, path in videos:
                 extract_frames(path, folder, stem)
             videos = [(stem, folder / stem) for stem, _ in videos]
-        network = load_network(
-            arguments.model, arguments.protocol, device="CPU", inference_precision="f32"
-        )
+        network = load_network(arguments.model, protocol, device="CPU", inference_precision="f32")
         print(machine_line())
         print(f"{arguments.model}, protocol {arguments.protocol}, {len(videos)} videos")
         _compare(network, videos, folder / "journal.jsonl", arguments.rounds)
 
 
 def _compare(network: Network, videos: list[_Video], journal: Path, rounds: int) -> None:
-    inputs = [frames.copy() for _, path in videos for frames, _ in network.read(path)]
+    read_inputs = network.protocol.read
+    inputs = [frames.copy() for _, path in videos for _, frames in read_inputs(path)]
     num_frames = sum(map(len, inputs))
 
     def infer() -> None:
-        for _ in infer_in_turn(network.compiled, ((None, frames) for frames in inputs)):
+        for _ in infer_in_order(network.compiled, ((None, frames) for frames in inputs)):
             pass
 
     def read() -> None:
         for _, path in videos:
-            for _ in network.read(path):
+            for _ in read_inputs(path):
                 pass
 
     def evaluate() -> None:
-        for answer in network.answer(videos):
-            clips = np.empty((0, 400), np.float32) if answer.clips is None else answer.clips
-            append_row(journal, Row(answer.name, "", "", clips))
+        for result in network.predict(videos):
+            rows = result.probabilities
+            if rows is None:
+                rows = np.empty((0, 400), np.float32)
+            append_predictions(journal, VideoPredictions(result.name, "", "", rows))
 
     infer()
     shares, in_processor_time, bounds = [], [], []

@@ -1,9 +1,9 @@
-"""Time of a fresh `i3d-rgb-tf classify` to its answer, beyond the inference of a short video.
+"""Time of a fresh `i3d-rgb-tf classify` to its first result, beyond the inference of a short video.
 
     python bench/first_result.py VIDEO -m MODEL.xml [--rounds 7]
 
 Each round starts the command, with the compiled model in the cache, and beside it infers the
-video's clips in this process, which is warm. The answer is there when its first line is; the end
+video's clips in this process, which is warm. The result is there when its first line is; the end
 of the process, which gives its memory back first, is told beside it, and so is what the
 processors did beyond the inference, because on a busy machine a new process mostly waits. With
 ``--phases`` it also prints where the time goes, by the clock of a process that does one step
@@ -24,9 +24,8 @@ from pathlib import Path
 from machine import machine_line, run_fresh
 
 from i3d_rgb_tf.classify import load_model
-from i3d_rgb_tf.clips import center_crop, split_clips
 from i3d_rgb_tf.spec import load_spec
-from i3d_rgb_tf.video import read_frames
+from i3d_rgb_tf.video.clips import read_clips
 
 _PHASES = """
 import sys, time
@@ -45,7 +44,7 @@ said("import numpy")
 import openvino
 said("import openvino")
 from i3d_rgb_tf.classify import load_model
-from i3d_rgb_tf.video import read_frames
+from i3d_rgb_tf.video.decode import read_frames
 said("import i3d_rgb_tf.classify")
 model = load_model(sys.argv[1])
 said("read and compile, cached")
@@ -65,8 +64,9 @@ def main() -> None:
     parser.add_argument("--phases", action="store_true")
     options = parser.parse_args()
     print(machine_line())
-    size = load_spec().frame_size
-    clips = list(split_clips(center_crop(frame, size) for frame in read_frames(options.video)))
+    spec = load_spec()
+    read = read_clips(options.video, num_frames=spec.num_frames, size=spec.frame_size)
+    clips = [clip.frames for clip in read]
     model = load_model(options.model, cache=False)
     model.predict(clips[0])
     command = [sys.executable, "-m", "i3d_rgb_tf", "classify", "-m", options.model, options.video]

@@ -2,7 +2,7 @@
 
     python bench/graph.py -d TREE [--precision FP32] [--rounds 9]
 
-Each change is checked to leave the answer as it is, and timed in turns with the graph as it was:
+Each change must leave the predictions unchanged, and is timed in turns with the graph as it was:
 
 - merged: one convolution for those of a Mixed block that read the same input.
 - separated: each maximum over a window in three steps, one axis at a time.
@@ -25,9 +25,10 @@ from machine import machine_line
 from numpy.typing import NDArray
 from rewrites import fold_first_convolution, merge_convolutions, separate_pools
 
-from i3d_rgb_tf.ir import read_ir
-from i3d_rgb_tf.spec import PRECISIONS, load_spec
-from i3d_rgb_tf.verify import waves_clip
+from i3d_rgb_tf.choices import PRECISIONS
+from i3d_rgb_tf.ir.files import read_ir
+from i3d_rgb_tf.reference import waves_clip
+from i3d_rgb_tf.spec import load_spec
 
 
 def main() -> None:
@@ -55,7 +56,7 @@ def main() -> None:
         ratios = sorted(_seconds(once) * num_clips / _seconds(run) for _ in range(options.rounds))
         print(
             f"{options.precision} {name:14} {statistics.median(ratios):.3f} times as fast "
-            f"({ratios[0]:.2f}..{ratios[-1]:.2f}), answers differ by {difference:.1e}",
+            f"({ratios[0]:.2f}..{ratios[-1]:.2f}), predictions differ by {difference:.1e}",
             flush=True,
         )
 
@@ -107,7 +108,7 @@ _CHANGES: dict[str, Callable[[Any, NDArray[np.float32]], _Run | None]] = {
 
 
 def _compile(model: Any, hint: str = "LATENCY") -> Any:
-    """Compile a graph as it is, which `i3d_rgb_tf.runtime` does not."""
+    """Compile a graph as it is, which `i3d_rgb_tf.ir.compile` does not."""
     import openvino
 
     return openvino.Core().compile_model(model, "CPU", {"PERFORMANCE_HINT": hint})

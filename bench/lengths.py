@@ -18,9 +18,10 @@ from pathlib import Path
 import numpy as np
 from machine import machine_line, ratio_line
 
-from i3d_rgb_tf.ir import read_ir
-from i3d_rgb_tf.runtime import compile_for_clips, infer_in_turn
-from i3d_rgb_tf.whole import cut_chunks, give_logits, plan_chunks
+from i3d_rgb_tf.inference.dense import cut_chunks, plan_chunks, with_logits_as_output
+from i3d_rgb_tf.inference.pipeline import infer_in_order
+from i3d_rgb_tf.ir.compile import compile_model
+from i3d_rgb_tf.ir.files import read_ir
 
 _Measured = dict[str, float]
 
@@ -55,20 +56,22 @@ def _run(path: Path, way: str, lengths: list[int]) -> None:
     """Infer one video of each length; `kept` keeps every compiled model, in case it comes back."""
     start = time.perf_counter()
     frames = np.random.default_rng(0).integers(0, 256, (max(lengths), 224, 224, 3), np.uint8)
-    dynamic = give_logits(read_ir(path))
+    dynamic = with_logits_as_output(read_ir(path))
     most_frames = 184 if way == "chunks" else max(lengths)
     compiled = None
     kept = []
     for num_frames in lengths:
         if compiled is None or way in ("compiled", "kept"):
-            model = dynamic if way in ("dynamic", "chunks") else give_logits(read_ir(path))
+            model = (
+                dynamic if way in ("dynamic", "chunks") else with_logits_as_output(read_ir(path))
+            )
             if way in ("compiled", "kept"):
                 model.reshape([1, num_frames, 3, 224, 224])
-            compiled = compile_for_clips(model, "CPU", "f32", cache=False)
+            compiled = compile_model(model, "CPU", "f32", cache=False)
             kept.append(compiled if way == "kept" else None)
         chunks = plan_chunks(num_frames, most_frames)
         parts = ((None, part) for part in cut_chunks(frames, chunks))
-        for _ in infer_in_turn(compiled, parts):
+        for _ in infer_in_order(compiled, parts):
             pass
     measured = {
         "seconds": time.perf_counter() - start,

@@ -76,7 +76,7 @@ def run_fresh(command: Sequence[object], environment: Mapping[str, str]) -> Meas
     output = stdout.readline() if stdout else ""
     first_line_seconds = time.perf_counter() - start
     output += stdout.read() if stdout else ""
-    # wait4 alone tells the peak memory of this one process.
+    # only wait4 reports the peak memory of this one process.
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)

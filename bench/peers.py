@@ -22,8 +22,8 @@ from i3d_rgb_tf.architecture import (
     Conv,
     MaxPool,
 )
-from i3d_rgb_tf.graph import read_frozen_graph
 from i3d_rgb_tf.spec import load_spec
+from i3d_rgb_tf.weights.frozen_graph import read_frozen_graph
 
 __all__ = ["Predict", "onnxruntime_model", "openvino_model", "tensorflow_model", "torch_model"]
 

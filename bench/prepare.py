@@ -14,7 +14,6 @@ it the more threads it has.
 from __future__ import annotations
 
 import argparse
-import os
 import resource
 import statistics
 import subprocess
@@ -26,8 +25,9 @@ from pathlib import Path
 
 from machine import machine_line, ratio_line
 
-from i3d_rgb_tf.kinetics import LabelledVideo, Listing
-from i3d_rgb_tf.prepare import prepare
+from i3d_rgb_tf.cores import num_usable_cores
+from i3d_rgb_tf.kinetics.annotations import LabelledVideo, Listing
+from i3d_rgb_tf.kinetics.prepare import prepare
 
 
 def main() -> None:
@@ -39,7 +39,7 @@ def main() -> None:
     arguments = parser.parse_args()
     given = [path.absolute() for path in arguments.videos]
     videos = {f"{path.stem}-{n}": path for path in given for n in range(arguments.copies)}
-    cores = len(os.sched_getaffinity(0))
+    cores = num_usable_cores()
     quality, theirs, ours = _match_quality(arguments.ffmpeg, {path.stem: path for path in given})
     print(machine_line())
     print(_first_line(arguments.ffmpeg))

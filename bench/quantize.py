@@ -1,4 +1,4 @@
-"""What each way to quantize does to the answers, on videos that took no part in calibration.
+"""What each way to quantize does to the predictions, on held-out videos.
 
     python bench/quantize.py -d TREE --calibration VIDEO... --validation VIDEO...
 
@@ -20,12 +20,12 @@ import numpy as np
 from machine import machine_line
 from numpy.typing import NDArray
 
-from i3d_rgb_tf.calibration import distinct_clips, find_calibration_videos
-from i3d_rgb_tf.compare import compare
-from i3d_rgb_tf.debias import correct_biases
-from i3d_rgb_tf.ir import read_ir
-from i3d_rgb_tf.quantize import quantize_model
-from i3d_rgb_tf.runtime import compile_for_clips
+from i3d_rgb_tf.ir.compile import compile_model
+from i3d_rgb_tf.ir.files import read_ir
+from i3d_rgb_tf.quantization.acceptance import compare
+from i3d_rgb_tf.quantization.bias_correction import correct_biases
+from i3d_rgb_tf.quantization.calibration import distinct_clips, find_calibration_videos
+from i3d_rgb_tf.quantization.quantize import quantize_model
 from i3d_rgb_tf.spec import load_spec
 
 _Clips = Sequence[NDArray[np.uint8]]
@@ -42,15 +42,15 @@ def main() -> None:
         [clip for video in find_calibration_videos(paths) for clip in distinct_clips(video)]
         for paths in (options.calibration, options.validation)
     )
-    reference = compile_for_clips(read_ir(source), inference_precision="f32", cache=False)
+    reference = compile_model(read_ir(source), inference_precision="f32", cache=False)
     expected, float_seconds = _predict(reference, validation)
     sure = np.sort(expected.max(axis=1))
     print(machine_line())
-    print(f"{len(calibration)} clips to calibrate, {len(validation)} to compare, FP32 is sure of")
-    print("those by", " ".join(f"{value:.2f}" for value in sure), flush=True)
+    print(f"{len(calibration)} clips to calibrate, {len(validation)} to compare")
+    print("top-1 of FP32 on those:", " ".join(f"{value:.2f}" for value in sure), flush=True)
     for name, recipe in _RECIPES.items():
         model = recipe(source, calibration)
-        found, seconds = _predict(compile_for_clips(model, cache=False), validation)
+        found, seconds = _predict(compile_model(model, cache=False), validation)
         agreement = compare(expected, found)
         worst = max(
             compare(*pair).mean_kl for pair in zip(expected[:, None], found[:, None], strict=True)

@@ -1,4 +1,4 @@
-"""Rewrites of the network that OpenVINO does not make by itself; the answers stay as they are."""
+"""Rewrites of the network that OpenVINO does not make itself and that keep the predictions."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
     python bench/speed.py -d TREE [--rounds 7] [--threads N]
 
 TREE has the frozen graph and the IRs. A framework that is not installed is named and left out.
-All take the same clip of uint8 frames and must give FP32's answer for it; every round runs each
+All take the same clip of uint8 frames and must give FP32's prediction for it; every round runs each
 of them once, so that other load meets all. Ratios are to TensorFlow's time in the same round.
 """
 
@@ -21,8 +21,8 @@ import peers
 from machine import machine_line
 
 from i3d_rgb_tf.classify import load_model
+from i3d_rgb_tf.reference import waves_clip
 from i3d_rgb_tf.spec import load_spec
-from i3d_rgb_tf.verify import waves_clip
 
 _BASE = "TensorFlow f32"
 

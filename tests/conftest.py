@@ -1,20 +1,40 @@
-"""What several test files need: the real model, the shared data, a server that misbehaves."""
+"""Fixtures of several test files (the real model, the shared data, a faulty server), and marks."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from i3d_rgb_tf.convert import convert
-from i3d_rgb_tf.graph import read_frozen_graph
+from i3d_rgb_tf.ir.convert import convert
 from i3d_rgb_tf.spec import ModelSpec, load_spec
-from i3d_rgb_tf.tensors import Tensors
-from i3d_rgb_tf.weights import download
+from i3d_rgb_tf.weights.checkpoint import write_checkpoint
+from i3d_rgb_tf.weights.frozen_graph import read_frozen_graph
+from i3d_rgb_tf.weights.sources import download
+from i3d_rgb_tf.weights.tensors import Tensors
 from servers import FaultyServer
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
+
+collect_ignore = ["zoo_tools"]
+"""They run in environments that nox makes, which names the folder: make test-zoo."""
+
+_MARKS = {
+    "weights": {"frozen_graph", "model_root", "tensors"},
+    "shared": {"shared_folder"},
+}
+"""Each mark, and the fixtures that bring what it stands for."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests by their fixtures, so that none can be forgotten."""
+    for item in items:
+        used = set(getattr(item, "fixturenames", ()))
+        for mark, fixtures in _MARKS.items():
+            if used & fixtures:
+                item.add_marker(mark)
 
 
 @pytest.fixture(scope="session")
@@ -24,12 +44,20 @@ def repository() -> Path:
 
 
 @pytest.fixture(scope="session")
-def shared_folder() -> Path:
-    """Return the folder of clips and reference data beside the checkout."""
-    folder = _REPOSITORY.parent / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip("needs the reference clips in ../shared/data, which are not here")
-    return folder
+def optional_shared_folder() -> Path:
+    """Return where the shared clips and reference data are, if they are."""
+    return Path(os.environ.get("I3D_SHARED_DATA") or _REPOSITORY.parent / "shared" / "data")
+
+
+@pytest.fixture(scope="session")
+def shared_folder(optional_shared_folder: Path) -> Path:
+    """Return the folder of shared clips and reference data."""
+    if not optional_shared_folder.is_dir():
+        pytest.skip(
+            f"needs the shared data, which is not in {optional_shared_folder}; CONTRIBUTING.md "
+            "says where each file comes from, and I3D_SHARED_DATA names another folder"
+        )
+    return optional_shared_folder
 
 
 @pytest.fixture(scope="session")
@@ -47,22 +75,29 @@ def frozen_graph(spec: ModelSpec) -> Path:
 
 @pytest.fixture(scope="session")
 def model_root(frozen_graph: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a tree of the zoo with the real graph, converted to FP16 and FP32; only read it."""
+    """Return a model tree with the real graph, converted to FP16 and FP32; do not change it."""
     root = tmp_path_factory.mktemp("models")
     convert(frozen_graph, root)
-    link = load_spec().frozen_graph_path(root)
-    link.symlink_to(frozen_graph)
+    load_spec().frozen_graph_path(root).symlink_to(frozen_graph)
     return root
 
 
 @pytest.fixture(scope="session")
 def tensors(frozen_graph: Path) -> Tensors:
-    """Return the 230 real tensors of rgb_scratch; only read them."""
+    """Return the 230 real tensors of rgb_scratch; do not change them."""
     return read_frozen_graph(frozen_graph)
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tensors: Tensors, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the prefix of the rgb_scratch checkpoint; do not change its files."""
+    prefix = tmp_path_factory.mktemp("checkpoint") / "model.ckpt"
+    write_checkpoint(tensors, prefix)
+    return prefix
 
 
 @pytest.fixture
 def server() -> Iterator[FaultyServer]:
-    """Give an HTTP server on loopback that answers as it is told."""
+    """Give an HTTP server on loopback that responds as the test says."""
     with FaultyServer() as server:
         yield server

@@ -1,9 +1,10 @@
-"""An HTTP server on loopback that answers each path with a list of behaviours, in turn."""
+"""An HTTP server on loopback that responds to each path with a list of behaviours, in turn."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 Behaviour = Callable[[BaseHTTPRequestHandler], None]
@@ -12,19 +13,19 @@ Behaviour = Callable[[BaseHTTPRequestHandler], None]
 def content(body: bytes) -> Behaviour:
     """Send the whole body."""
 
-    def answer(handler: BaseHTTPRequestHandler) -> None:
+    def respond(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
         handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()
         handler.wfile.write(body)
 
-    return answer
+    return respond
 
 
 def dropped(body: bytes, sent_bytes: int) -> Behaviour:
     """Promise the whole body and close the connection after `sent_bytes`."""
 
-    def answer(handler: BaseHTTPRequestHandler) -> None:
+    def respond(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
         handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()
@@ -32,7 +33,7 @@ def dropped(body: bytes, sent_bytes: int) -> Behaviour:
         handler.wfile.flush()
         handler.close_connection = True
 
-    return answer
+    return respond
 
 
 def status(code: int) -> Behaviour:
@@ -43,27 +44,27 @@ def status(code: int) -> Behaviour:
 def redirect(location: str) -> Behaviour:
     """Send the client elsewhere."""
 
-    def answer(handler: BaseHTTPRequestHandler) -> None:
+    def respond(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(302)
         handler.send_header("Location", location)
         handler.send_header("Content-Length", "0")
         handler.end_headers()
 
-    return answer
+    return respond
 
 
 class FaultyServer:
-    """Serves ``answers[path]``: each request takes the next behaviour, the last one stays."""
+    """Serves ``responses[path]``: each request takes the next behaviour, the last one stays."""
 
     def __init__(self) -> None:
-        self.answers: dict[str, list[Behaviour]] = {}
+        self.responses: dict[str, list[Behaviour]] = {}
         self.requests: list[str] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 outer.requests.append(self.path)
-                behaviours = outer.answers.get(self.path, [status(404)])
+                behaviours = outer.responses.get(self.path, [status(404)])
                 behaviours[0](self)
                 if len(behaviours) > 1:
                     behaviours.pop(0)
@@ -75,7 +76,9 @@ class FaultyServer:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> FaultyServer:  # noqa: PYI034 (Self needs Python 3.11)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        # It notices the shutdown this many seconds late.
+        serve = partial(self._server.serve_forever, poll_interval=0.01)
+        threading.Thread(target=serve, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:

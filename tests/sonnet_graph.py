@@ -1,7 +1,7 @@
-"""Write a frozen graph structured as the original stack's (TensorFlow 1.11, Sonnet 1.26).
+"""Write a frozen graph with the structure of the original stack (TensorFlow 1.11, Sonnet 1.26).
 
-Its variables are constants read through Identity nodes, the statistics of a batch norm are
-[1, 1, 1, 1, C] and pass through one more Identity, and it adds with ``Add``, not ``AddV2``.
+Variables are constants read through Identity nodes, batch norm statistics have shape
+[1, 1, 1, 1, C] and pass through one more Identity, and additions are ``Add``, not ``AddV2``.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from i3d_rgb_tf.architecture import CHECKPOINT_SCOPE, LOGITS, STAGES, Conv, MaxPool
-from i3d_rgb_tf.freeze import require_tensorflow
-from i3d_rgb_tf.tensors import Tensors
+from i3d_rgb_tf.weights.tensorflow import require_tensorflow
+from i3d_rgb_tf.weights.tensors import Tensors
 
 
 def write_sonnet_graph(

@@ -1,10 +1,14 @@
+"""The architecture table describes the published network."""
+
+from __future__ import annotations
+
 import csv
 import math
 
 from i3d_rgb_tf.architecture import convolutions, tensor_shapes
 
 
-def test_the_table_gives_the_published_tensors_in_checkpoint_order(shared_folder):
+def test_the_table_gives_the_published_tensors_in_the_order_of_the_checkpoint(shared_folder):
     with (shared_folder / "checkpoints" / "tensors.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["weights"] == "rgb_imagenet"]
     published = {row["tensor"]: tuple(map(int, row["shape"].split("x"))) for row in rows}

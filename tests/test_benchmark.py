@@ -1,26 +1,31 @@
+"""Every model is measured, and the fastest that keeps the predictions is recommended."""
+
+from __future__ import annotations
+
 import json
-import os
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from i3d_rgb_tf import benchmark as benchmark_module
 from i3d_rgb_tf.benchmark import Measurement, benchmark, recommend
 from i3d_rgb_tf.cli import main
-from i3d_rgb_tf.compare import Agreement
 from i3d_rgb_tf.errors import DeviceError, ModelError, VideoError
-from i3d_rgb_tf.proof import Proof
+from i3d_rgb_tf.quantization.acceptance import Agreement, QuantizationRecord
+from networks import save_small_network
 from videos import gray, write_video
 
 NEAR = Agreement(num_clips=12, top1_agreement=1.0, mean_kl=0.01, worst_difference=0.1)
 FAR = Agreement(num_clips=12, top1_agreement=0.9, mean_kl=0.2, worst_difference=0.9)
-KEPT = Proof(num_videos=4, num_calibration_clips=24, agreement=NEAR, speed_ratio=3.0)
+KEPT = QuantizationRecord(num_videos=4, num_calibration_clips=24, agreement=NEAR, speed_ratio=3.0)
 LOST = replace(KEPT, agreement=FAR)
-DOUBTED = replace(KEPT, warning="the calibration videos do not look like actions")
+DOUBTED = replace(KEPT, warning="the calibration videos show few actions")
+NO_RECORD = "FP16-INT8 has no accepted quantization record"
 
 
-def measured(precision, latency_seconds, proof=None):
+def measured(precision, latency_seconds, record=None):
     return Measurement(
         precision=precision,
         model=f"{precision}/i3d-rgb-tf.xml",
@@ -32,29 +37,27 @@ def measured(precision, latency_seconds, proof=None):
         clips_per_second=1 / latency_seconds,
         peak_megabytes=500.0,
         video=None,
-        proof=proof,
+        quantization=record,
     )
 
 
 @pytest.mark.parametrize(
     ("measurements", "recommended", "reason"),
     [
-        ([measured("FP32", 1.0)], "FP32", "the one that there is"),
+        ([measured("FP32", 1.0)], "FP32", "the only one"),
         ([measured("FP32", 1.0), measured("FP16", 1.02)], "FP16", "the fastest that keeps"),
         ([measured("FP32", 1.0), measured("FP16", 1.2)], "FP32", "the fastest that keeps"),
         ([measured("FP16", 1.0), measured("FP16-INT8", 0.3, KEPT)], "FP16-INT8", "the fastest"),
         ([measured("FP16", 1.0), measured("FP16-INT8", 0.99, KEPT)], "FP16", "the fastest"),
-        ([measured("FP16", 1.0), measured("FP16-INT8", 0.3, LOST)], "FP16", "has no proof in it"),
-        (
-            [measured("FP16", 1.0), measured("FP16-INT8", 0.3, DOUBTED)],
-            "FP16",
-            "has no proof in it",
-        ),
+        ([measured("FP16", 1.0), measured("FP16-INT8", 0.3, LOST)], "FP16", NO_RECORD),
+        ([measured("FP16", 1.0), measured("FP16-INT8", 0.3, DOUBTED)], "FP16", NO_RECORD),
         ([measured("FP16", 1.0), measured("FP16-INT8", 0.3)], "FP16", "i3d-rgb-tf quantize"),
-        ([measured("FP16-INT8", 0.3)], "FP16-INT8", "its answers are not proven"),
+        ([measured("FP16-INT8", 0.3)], "FP16-INT8", "its predictions are not verified"),
     ],
 )
-def test_the_fastest_that_keeps_the_answers_is_recommended(measurements, recommended, reason):
+def test_the_fastest_model_that_keeps_the_predictions_is_recommended(
+    measurements, recommended, reason
+):
     precision, why = recommend(tuple(measurements))
 
     assert precision == recommended
@@ -63,7 +66,7 @@ def test_the_fastest_that_keeps_the_answers_is_recommended(measurements, recomme
 
 @pytest.fixture
 def tree(model_root, spec, tmp_path):
-    """A tree with the FP16 IR only."""
+    """Return a tree with the FP16 IR only."""
     spec.folder(tmp_path).mkdir(parents=True)
     (spec.folder(tmp_path) / "FP16").symlink_to(spec.folder(model_root) / "FP16")
     return tmp_path
@@ -80,9 +83,10 @@ def test_every_figure_is_measured(tree, spec, tmp_path, monkeypatch, capfd):
     (figures,) = result["measurements"]
     assert figures["model"] == str(spec.ir_path(tree, "FP16"))
     assert figures["fastest_seconds"] <= figures["latency_seconds"] <= figures["slowest_seconds"]
-    # A process takes longer to its first answer than a warm one to the next.
-    assert figures["first_result_seconds"] > figures["fastest_seconds"]
-    assert 0.1 < figures["clips_per_second"] * figures["latency_seconds"] < os.cpu_count()
+    # Broad, for other load on the machine comes and goes; a wrong unit would be 1000 times off.
+    assert figures["first_result_seconds"] > 0.2 * figures["fastest_seconds"]
+    assert figures["uncached_first_result_seconds"] > 0.2 * figures["fastest_seconds"]
+    assert 0.02 < figures["clips_per_second"] * figures["latency_seconds"] < 50
     assert 200 < figures["peak_megabytes"] < 3000
     assert figures["video"]["num_clips"] == 1
     ratio = figures["video"]["seconds"] / figures["latency_seconds"]
@@ -91,7 +95,68 @@ def test_every_figure_is_measured(tree, spec, tmp_path, monkeypatch, capfd):
     assert list((tmp_path / "cache").rglob("*.blob"))
 
 
-def test_the_table_is_for_people(tree, monkeypatch, capsys):
+@pytest.fixture
+def fake_processes(monkeypatch):
+    """Replace the measuring processes and the clock; return the names of what was run."""
+    # The first process fills the cache, the second uses it.
+    seconds = iter([9.0, 2.0])
+    clock = [0.0]
+    ran = []
+
+    def run(function, *arguments):
+        ran.append(function.__name__.strip("_"))
+        if ran[-1] == "predict_once":
+            clock[0] += next(seconds)
+        return {
+            "predict_once": None,
+            "time_latency": ([0.5, 0.7, 0.6], 500.0),
+            "time_video": (6.0, 5),
+            "time_throughput": 3.0,
+        }[ran[-1]]
+
+    monkeypatch.setattr(benchmark_module, "_in_new_process", run)
+    monkeypatch.setattr(benchmark_module, "read_frames", lambda video: iter([None]))
+    fake_time = SimpleNamespace(perf_counter=lambda: clock[0])
+    monkeypatch.setattr(benchmark_module, "time", fake_time)
+    return ran
+
+
+@pytest.fixture
+def small_tree(spec, tmp_path):
+    save_small_network(spec.ir_path(tmp_path, "FP16"))
+    return tmp_path
+
+
+def test_the_figures_are_those_of_the_measuring_processes(small_tree, fake_processes):
+    (result,) = benchmark(small_tree, video=small_tree / "any.mp4").measurements
+
+    processes = "predict_once predict_once time_latency time_video time_throughput"
+    assert " ".join(fake_processes) == processes
+    assert result.uncached_first_result_seconds == 9.0
+    assert result.first_result_seconds == 2.0
+    found = (result.fastest_seconds, result.latency_seconds, result.slowest_seconds)
+    assert found == (0.5, 0.6, 0.7)
+    assert (result.clips_per_second, result.peak_megabytes) == (3.0, 500.0)
+    assert (result.video.seconds, result.video.num_clips) == (6.0, 5)
+    assert result.video.times_inference == pytest.approx(6.0 / (5 * 0.6))
+
+
+def test_without_a_video_there_is_no_figure_for_it(small_tree, fake_processes):
+    result = benchmark(small_tree)
+
+    assert "time_video" not in fake_processes
+    assert result.measurements[0].video is None
+    assert (result.device, result.recommended) == ("CPU", "FP16")
+    assert result.device_name != "CPU"
+
+
+def test_a_group_of_devices_has_no_other_name(small_tree, fake_processes):
+    result = benchmark(small_tree, device="HETERO:CPU")
+
+    assert (result.device, result.device_name) == ("HETERO:CPU", "HETERO:CPU")
+
+
+def test_text_is_a_table_with_the_recommendation(tree, monkeypatch, capsys):
     asked = []
 
     def in_this_process(precision, path, *options):
@@ -107,26 +172,26 @@ def test_the_table_is_for_people(tree, monkeypatch, capsys):
     assert re.match(r"CPU: .+, OpenVINO \d{4}\.\d", lines[0])
     assert " ".join(lines[1].split()) == "first result a clip clips/s memory video KL to FP32"
     assert lines[2].startswith("FP16  2.00 s        0.500 s (0.500..0.500)  2.00     500 MB  -")
-    assert lines[3] == "recommended: FP16, the one that there is"
+    assert lines[3] == "recommended: FP16, the only one"
 
 
-def test_an_error_of_a_measuring_process_is_told(tree):
+def test_an_error_of_a_measuring_process_is_raised(tree):
     with pytest.raises(DeviceError, match="there is no device NPU99"):
         benchmark(tree, device="NPU99", rounds=1)
 
 
-def test_a_video_that_is_missing_is_told_before_minutes_of_measuring(tree, tmp_path):
+def test_a_missing_video_is_an_error_before_anything_is_measured(tree, tmp_path):
     with pytest.raises(VideoError, match="there is no video"):
         benchmark(tree, video=tmp_path / "none.mp4", rounds=1)
 
 
-def test_a_tree_without_models_is_told(tmp_path):
+def test_a_tree_without_models_is_an_error(tmp_path):
     with pytest.raises(ModelError, match="no converted model in"):
         benchmark(tmp_path)
 
 
-def test_no_rounds_is_wrong_usage(capsys):
+def test_zero_rounds_are_wrong_usage(capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["benchmark", "--rounds", "0"])
 
-    assert "'0' is not a number from 1" in capsys.readouterr().err
+    assert "got '0', expected a whole number, at least 1" in capsys.readouterr().err

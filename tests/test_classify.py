@@ -1,3 +1,7 @@
+"""Videos are classified in order, one bad video does not stop the others, results are printed."""
+
+from __future__ import annotations
+
 import json
 import subprocess
 import sys
@@ -8,15 +12,16 @@ import numpy as np
 import openvino
 import pytest
 
-from i3d_rgb_tf import classify, load_model, reading
-from i3d_rgb_tf.classify import Model, classify_while_loading, find_model
+from i3d_rgb_tf import classify, load_model
+from i3d_rgb_tf.classify import Model, classify_while_loading
 from i3d_rgb_tf.cli import main
-from i3d_rgb_tf.clips import center_crop, split_clips
 from i3d_rgb_tf.errors import ModelError, VideoError
+from i3d_rgb_tf.ir.files import find_model
 from i3d_rgb_tf.labels import load_labels
-from i3d_rgb_tf.verify import waves_clip
-from i3d_rgb_tf.video import read_frames
-from processes import without_coverage
+from i3d_rgb_tf.reference import waves_clip
+from i3d_rgb_tf.video import clips as video_clips
+from i3d_rgb_tf.video.clips import center_crop, split_clips
+from i3d_rgb_tf.video.decode import read_frames
 
 DATA = Path(__file__).parent / "data"
 
@@ -36,7 +41,7 @@ def basketball(shared_folder):
     return shared_folder / "clips" / "gluoncv_basketball.gif"
 
 
-def test_predict_gives_the_golden_probabilities(model):
+def test_predict_returns_the_golden_probabilities(model):
     expected = np.load(DATA / "waves.npz")["probabilities"]
 
     found = model.predict(waves_clip())
@@ -68,7 +73,7 @@ _F32 = {"inference_precision": "f32"}
     ],
     ids=["latency", "throughput", "latency, cached", "throughput, cached"],
 )
-def test_many_videos_get_the_golden_answers_in_every_mode(
+def test_many_videos_get_the_golden_probabilities_in_every_mode(
     model_root, spec, golden, options, from_cache, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -78,7 +83,7 @@ def test_many_videos_get_the_golden_answers_in_every_mode(
         subprocess.run([sys.executable, "-c", _LOAD.format(arguments), path], check=True)
     clips, expected = golden
     # A file would be scaled and so would be another clip.
-    monkeypatch.setattr(reading, "read_frames", lambda path: iter(clips[path.name]))
+    monkeypatch.setattr(video_clips, "read_frames", lambda path: iter(clips[path.name]))
     model = load_model(path, **options)
 
     found = list(model.classify_all(["waves", "cricket"], top_k=1))
@@ -91,7 +96,7 @@ def test_many_videos_get_the_golden_answers_in_every_mode(
         assert np.abs(each.probabilities - expected[each.video]).max() <= 1e-5
 
 
-def test_bytes_give_the_answers_of_floats(model, model_root, spec, golden):
+def test_uint8_and_float32_frames_give_the_same_predictions(model, model_root, spec, golden):
     clips, expected = golden
     properties = {"INFERENCE_PRECISION_HINT": "f32"}
     floats = openvino.Core().compile_model(spec.ir_path(model_root, "FP32"), "CPU", properties)
@@ -103,10 +108,10 @@ def test_bytes_give_the_answers_of_floats(model, model_root, spec, golden):
     assert np.abs(from_bytes - expected["cricket"]).max() <= 1e-5
 
 
-def test_a_video_is_the_mean_of_its_clips(model, basketball):
+def test_the_probabilities_of_a_video_are_the_mean_of_its_clips(model, basketball):
     frames = list(read_frames(basketball))
-    clips = list(split_clips(center_crop(frame, 224) for frame in frames))
-    expected = np.mean([model.predict(clip) for clip in clips], axis=0)
+    clips = list(split_clips((center_crop(frame, 224) for frame in frames), 79))
+    expected = np.mean([model.predict(clip.frames) for clip in clips], axis=0)
 
     found = model.classify(basketball, top_k=3)
 
@@ -123,26 +128,20 @@ def test_a_video_is_the_mean_of_its_clips(model, basketball):
 @pytest.mark.parametrize(
     "clip", [np.zeros((79, 224, 224, 3)), np.zeros((64, 224, 224, 3), np.uint8)]
 )
-def test_a_clip_of_another_kind_is_refused(model, clip):
+def test_a_clip_of_another_shape_or_type_is_refused(model, clip):
     with pytest.raises(ModelError, match=r"expected \(79, 224, 224, 3\) uint8, RGB"):
         model.predict(clip)
 
 
 @pytest.mark.parametrize("top_k", [0, 401])
-def test_top_k_has_a_range(model, top_k):
+def test_top_k_out_of_range_is_refused(model, top_k):
     with pytest.raises(ValueError, match=f"top_k is {top_k}, expected 1..400"):
         model.classify("any.mp4", top_k=top_k)
     with pytest.raises(ValueError, match=f"top_k is {top_k}, expected 1..400"):
         next(classify_while_loading(lambda: model, ["any.mp4"], top_k=top_k))
 
 
-def test_equal_probabilities_come_in_the_order_of_the_labels():
-    best = classify._best(np.tile(np.float32([0, 1 / 200]), 200), 400)
-
-    assert [each.index for each in best] == [*range(1, 400, 2), *range(0, 400, 2)]
-
-
-def test_a_video_that_cannot_be_read_is_raised(model, tmp_path):
+def test_classify_raises_the_error_of_a_video_that_cannot_be_read(model, tmp_path):
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video")
 
@@ -151,16 +150,17 @@ def test_a_video_that_cannot_be_read_is_raised(model, tmp_path):
 
 
 class OneStream:
-    """A device that is done with a clip when somebody waits for it; all are action 7."""
+    """A device that finishes a clip when it is waited for; by default each is action 7."""
 
-    def __init__(self, events):
+    def __init__(self, events, probabilities=None):
         self.events = events
+        self.probabilities = np.eye(400)[7] if probabilities is None else probabilities
 
     def get_property(self, name):
         return {"OPTIMAL_NUMBER_OF_INFER_REQUESTS": 1}[name]
 
     def create_infer_request(self):
-        return OneStream(self.events)
+        return OneStream(self.events, self.probabilities)
 
     def start_async(self, inputs, share_inputs):
         self.events.append(f"infer {inputs[0][0, 0, 0, 0, 0]}")
@@ -177,23 +177,40 @@ class OneStream:
         self.events.append("wait")
 
     def get_output_tensor(self, index):
-        return openvino.Tensor(np.eye(400, dtype=np.float32)[[7]])
+        return openvino.Tensor(np.float32([self.probabilities]))
 
 
-def test_a_video_is_decoded_while_the_last_clips_of_another_are_inferred(monkeypatch):
+def fake_model(events, **options):
+    return Model(Path("x.xml"), "unknown", OneStream(events, **options))
+
+
+def read_one_clip(path):
+    """Stand in for the decoder: a clip whose pixels are the number that is the file's name."""
+    for _ in range(79):
+        yield np.full((224, 224, 3), int(path.name), np.uint8)
+
+
+def test_equal_probabilities_are_in_the_order_of_the_labels(monkeypatch):
+    monkeypatch.setattr(video_clips, "read_frames", read_one_clip)
+    model = fake_model([], probabilities=np.tile([0, 1 / 200], 200))
+
+    found = model.classify("1", top_k=400).predictions
+
+    assert [each.index for each in found] == [*range(1, 400, 2), *range(0, 400, 2)]
+
+
+def test_the_next_video_is_decoded_while_the_last_clips_of_one_are_inferred(monkeypatch):
     events = []
 
     def read(path):
         events.append(f"open {path}")
-        for _ in range(79):
-            yield np.full((224, 224, 3), int(path.name), np.uint8)
+        yield from read_one_clip(path)
         if path.name == "2":
             raise VideoError("2 was cut")
 
-    monkeypatch.setattr(reading, "read_frames", read)
-    model = Model(Path("x.xml"), "unknown", OneStream(events))
+    monkeypatch.setattr(video_clips, "read_frames", read)
 
-    results = model.classify_all(map(str, range(1, 10)), top_k=1)
+    results = fake_model(events).classify_all(map(str, range(1, 10)), top_k=1)
     first, second, third = (next(results) for _ in range(3))
 
     assert (first.video, first.num_frames, first.predictions[0].index) == ("1", 79, 7)
@@ -214,7 +231,7 @@ def test_the_first_video_is_read_while_the_model_is_loaded(tmp_path):
 
     def load():
         assert is_read.wait(timeout=30)
-        return Model(Path("x.xml"), "unknown", OneStream([]))
+        return fake_model([])
 
     (result,) = classify_while_loading(load, videos())
     assert isinstance(result, VideoError)
@@ -224,7 +241,7 @@ def test_the_first_video_is_read_while_the_model_is_loaded(tmp_path):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
-def test_an_interrupt_while_the_first_video_is_read_leaves_no_thread(error):
+def test_an_interrupt_during_the_first_read_leaves_no_thread(error):
     loaded = threading.Event()
 
     def videos():
@@ -233,7 +250,7 @@ def test_an_interrupt_while_the_first_video_is_read_leaves_no_thread(error):
 
     def load():
         loaded.set()
-        return Model(Path("x.xml"), "unknown", OneStream([]))
+        return fake_model([])
 
     with pytest.raises(error):
         next(classify_while_loading(load, videos()))
@@ -242,25 +259,36 @@ def test_an_interrupt_while_the_first_video_is_read_leaves_no_thread(error):
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("load")]
 
 
-def test_an_answer_is_shown_before_the_last_video_is_read(model_root, basketball):
-    videos = [basketball] * 3
-    command = [sys.executable, "-m", "i3d_rgb_tf", "classify", *videos, "-d", model_root]
-    environment = {**without_coverage(), "PYTHONUNBUFFERED": ""}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
-        answers = [process.stdout.readline()]
-        process.kill()
-        answers += process.stdout.readlines()
+def test_a_result_is_printed_before_the_last_video_is_read(monkeypatch, tmp_path):
+    names = ["1", "2", "3", "4", "5"]
+    printed = tmp_path / "printed"
+    seen = []
 
-    assert sum(str(basketball).encode() in line for line in answers) in (1, 2)
+    def read(path):
+        seen.append(printed.read_text(encoding="utf-8"))
+        yield from read_one_clip(path)
+
+    monkeypatch.setattr(video_clips, "read_frames", read)
+    monkeypatch.setattr(classify, "load_model", lambda *_, **__: fake_model([]))
+
+    # Like a pipe, a file gets nothing before it is flushed.
+    with printed.open("w", encoding="utf-8") as file:
+        monkeypatch.setattr(sys, "stdout", file)
+        assert main(["classify", *names]) == 0
+
+    assert seen[0] == ""
+    assert seen[-1].startswith("1: 3.2 s, 79 frames")
+    assert [f"\n{name}: " in f"\n{seen[-1]}" for name in names] == [True, True, False, False, False]
 
 
-def test_fp16_is_preferred_in_a_tree(model_root, spec, tmp_path):
+def test_load_model_prefers_fp16_in_a_tree(model_root, spec, tmp_path):
+    assert load_model(directory=model_root, cache=False).path == spec.ir_path(model_root, "FP16")
     assert find_model(model_root) == spec.ir_path(model_root, "FP16")
     with pytest.raises(ModelError, match="no converted model in .*; make one with: i3d-rgb-tf"):
-        find_model(tmp_path)
+        load_model(directory=tmp_path)
 
 
-def test_json_has_the_promised_fields_and_a_bad_video_does_not_stop_the_rest(
+def test_json_has_the_documented_fields_and_a_bad_video_does_not_stop_the_others(
     model_root, basketball, tmp_path, capsys
 ):
     broken = tmp_path / "broken.mp4"
@@ -290,19 +318,19 @@ def test_json_has_the_promised_fields_and_a_bad_video_does_not_stop_the_rest(
     assert len(result["predictions"]) == 5
 
 
-def test_an_empty_folder_does_not_stop_the_rest(model_root, basketball, tmp_path, capsys):
+def test_an_empty_folder_does_not_stop_the_other_videos(model_root, basketball, tmp_path, capsys):
     empty = tmp_path / "empty"
     empty.mkdir()
 
     assert main(["classify", str(empty), str(basketball), "-d", str(model_root)]) == 1
-    said = capsys.readouterr()
-    assert said.out.startswith(f"{basketball}: ")
-    assert said.err.startswith(f"i3d-rgb-tf: error: {empty} holds no video; expected")
+    printed = capsys.readouterr()
+    assert printed.out.startswith(f"{basketball}: ")
+    assert printed.err.startswith(f"i3d-rgb-tf: error: {empty} holds no video; expected")
     assert main(["classify", str(empty), "-d", str(model_root)]) == 1
     assert capsys.readouterr().out == ""
 
 
-def test_text_is_for_people(model_root, basketball, capsys):
+def test_text_names_the_video_and_its_actions(model_root, basketball, capsys):
     assert main(["classify", str(basketball), "-d", str(model_root), "--top-k", "1"]) == 0
 
     head, first = capsys.readouterr().out.splitlines()
@@ -311,14 +339,14 @@ def test_text_is_for_people(model_root, basketball, capsys):
 
 
 @pytest.mark.parametrize("top_k", ["0", "401", "x"])
-def test_a_wrong_top_k_is_wrong_usage(top_k, capsys):
+def test_an_invalid_top_k_is_wrong_usage(top_k, capsys):
     with pytest.raises(SystemExit) as caught:
         main(["classify", "a.mp4", "--top-k", top_k])
     assert caught.value.code == 2
-    assert "is not a number from 1 to 400" in capsys.readouterr().err
+    assert f"got {top_k!r}, expected a number from 1 to 400" in capsys.readouterr().err
 
 
-def test_classifying_a_video_imports_nothing_slow_that_it_does_not_need(model_root, basketball):
+def test_classifying_a_video_imports_no_slow_module_that_it_does_not_need(model_root, basketball):
     program = (
         "import sys; from i3d_rgb_tf.cli import main; status = main(sys.argv[1:])\n"
         "sys.exit(status or not sys.modules.keys().isdisjoint(['tensorflow', 'nncf', 'tqdm']))"
@@ -326,3 +354,8 @@ def test_classifying_a_video_imports_nothing_slow_that_it_does_not_need(model_ro
     command = [sys.executable, "-c", program, "classify", basketball, "-d", model_root]
 
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def test_a_single_path_is_not_a_list_of_videos():
+    with pytest.raises(TypeError, match="expected a list of paths; use classify for one"):
+        Model(Path("x.xml"), "unknown", None).classify_all("a.mp4")

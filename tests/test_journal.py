@@ -1,4 +1,4 @@
-"""Rows on disk: what a killed run leaves, and what changes a fingerprint."""
+"""The journal on disk: what an interrupted run leaves, and which changes a stamp shows."""
 
 from __future__ import annotations
 
@@ -6,100 +6,103 @@ import json
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from i3d_rgb_tf.errors import StorageError
-from i3d_rgb_tf.journal import Row, append_row, fingerprint, holds_only, read_rows, write_rows
+from i3d_rgb_tf.journal import append_entry, has_only, read_entries, stamp, write_entries
+
+ENTRY = {"name": "née\udcff", "values": [0.1, 2]}
 
 
-def _row(name: str, num_clips: int = 2) -> Row:
-    clips = np.random.default_rng(len(name)).random((num_clips, 400), np.float32)
-    return Row(name, "archery", "0123", clips)
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    """Return a journal of one entry."""
+    path = tmp_path / "journal.jsonl"
+    write_entries(path, [ENTRY])
+    return path
 
 
-def test_rows_come_back_bit_for_bit(tmp_path: Path) -> None:
-    path = tmp_path / "x.jsonl"
-    write_rows(path, [_row("a")])
-    append_row(path, _row("née\udcff", 1))
+def test_entries_are_read_as_they_were_written(journal: Path) -> None:
+    append_entry(journal, {"name": "b"})
 
-    first, second = read_rows(path)
-
-    assert (first.name, first.label, first.source) == ("a", "archery", "0123")
-    assert second.name == "née\udcff"
-    np.testing.assert_array_equal(first.clips, _row("a").clips)
-    assert first.clips.dtype == np.float32
-    assert holds_only(path, 2)
+    assert list(read_entries(journal)) == [ENTRY, {"name": "b"}]
+    assert [json.loads(line) for line in journal.read_text().splitlines()] == [ENTRY, {"name": "b"}]
+    assert has_only(journal, 2)
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        '{"name": "b", "la',
-        "1",
-        "null",
-        "{}",
-        '{"name": "b", "label": "archery", "source": "", "clips": []}',
-        '{"name": "b", "label": "archery", "source": "", "clips": [[0.5]]}',
-        '{"name": "b", "label": "archery", "source": "", "clips": [["x"], [1, 2]]}',
-        '{"name": "b", "label": "archery", "source": "", "clips": 0.5}',
-        "\0\0\0",
-    ],
-)
-def test_a_torn_line_is_passed_over(tmp_path: Path, line: str) -> None:
-    path = tmp_path / "x.jsonl"
-    write_rows(path, [_row("a")])
-    with path.open("a") as file:
+@pytest.mark.parametrize("line", ['{"name": "b", "la', "1", "null", "[]", "\0\0\0", "\n"])
+def test_an_incomplete_line_is_skipped(journal: Path, line: str) -> None:
+    with journal.open("a") as file:
         file.write(line)
 
-    assert [row.name for row in read_rows(path)] == ["a"]
-    assert not holds_only(path, 1)
+    assert list(read_entries(journal)) == [ENTRY]
+    assert not has_only(journal, 1)
 
 
-def test_a_row_without_its_line_end_is_not_whole(tmp_path: Path) -> None:
-    path = tmp_path / "x.jsonl"
-    write_rows(path, [_row("a")])
-    path.write_bytes(path.read_bytes()[:-1])
+def test_bytes_that_are_not_utf8_are_skipped(journal: Path) -> None:
+    with journal.open("ab") as file:
+        file.write(b"\xff\xfe\n")
 
-    assert [row.name for row in read_rows(path)] == ["a"]
-    assert not holds_only(path, 1)
+    assert list(read_entries(journal)) == [ENTRY]
 
 
-def test_no_journal_has_no_rows(tmp_path: Path) -> None:
-    assert list(read_rows(tmp_path / "x")) == []
-    assert not holds_only(tmp_path / "x", 0)
+def test_an_entry_without_its_line_end_is_not_complete(journal: Path) -> None:
+    journal.write_bytes(journal.read_bytes()[:-1])
+
+    assert list(read_entries(journal)) == [ENTRY]
+    assert not has_only(journal, 1)
 
 
-def test_a_folder_that_is_gone_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="cannot write .*x.jsonl: No such file"):
-        append_row(tmp_path / "gone" / "x.jsonl", _row("a"))
+def test_a_missing_journal_has_no_entries(tmp_path: Path) -> None:
+    assert list(read_entries(tmp_path / "x")) == []
+    assert not has_only(tmp_path / "x", 0)
 
 
-def test_a_row_is_a_line_of_plain_json(tmp_path: Path) -> None:
-    path = tmp_path / "x.jsonl"
-    write_rows(path, [_row("a", 1)])
+def test_an_empty_journal_has_no_entries(tmp_path: Path) -> None:
+    write_entries(tmp_path / "x", [])
 
-    document = json.loads(path.read_text())
-
-    assert list(document) == ["name", "label", "source", "clips"]
-    assert len(document["clips"][0]) == 400
+    assert list(read_entries(tmp_path / "x")) == []
+    assert has_only(tmp_path / "x", 0)
 
 
-def test_a_fingerprint_tells_changed_files(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_old_journal(journal: Path) -> None:
+    before = journal.read_bytes()
+
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        write_entries(journal, [{"name": "new"}, {"name": object()}])
+
+    assert journal.read_bytes() == before
+    assert list(journal.parent.iterdir()) == [journal]
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"cannot write .*x.jsonl: No such file"):
+        append_entry(tmp_path / "gone" / "x.jsonl", ENTRY)
+
+
+def test_a_stamp_changes_with_the_files(tmp_path: Path) -> None:
     path = tmp_path / "frames" / "image_00001.jpg"
     path.parent.mkdir()
     path.write_text("a")
-    found = {fingerprint(path), fingerprint(path.parent)}
-    assert fingerprint(path) in found
+    found = {stamp(path), stamp(path.parent)}
+    assert stamp(path) in found
 
     path.write_text("bb")
-    found |= {fingerprint(path), fingerprint(path.parent)}
-    # The same size, written later.
+    found |= {stamp(path), stamp(path.parent)}
+    # The same size, written at another time.
     os.utime(path, ns=(1, 1))
-    found |= {fingerprint(path), fingerprint(path.parent)}
+    found |= {stamp(path), stamp(path.parent)}
     (path.parent / "image_00002.jpg").write_text("c")
-    found.add(fingerprint(path.parent))
+    found.add(stamp(path.parent))
 
     assert len(found) == 7
     assert None not in found
-    assert fingerprint(tmp_path / "gone") is None
+    assert stamp(tmp_path / "gone") is None
+
+
+def test_a_file_that_cannot_be_looked_at_has_a_stamp(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+
+    # Whoever opens it reports why it cannot be read.
+    assert stamp(tmp_path / "a") == ""

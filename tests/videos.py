@@ -1,4 +1,4 @@
-"""Small synthetic videos for the tests, in the odd forms that videos come in."""
+"""Small synthetic videos for the tests, in many formats, some of them damaged."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def gray(level: int, width: int = 64, height: int = 64) -> np.ndarray:
 
 
 def ramp(num_frames: int) -> list[np.ndarray]:
-    """Return frames that are told apart by their brightness, up to 40 of them."""
+    """Return frames that differ in brightness, up to 40 of them."""
     return [gray(10 + 6 * index) for index in range(num_frames)]
 
 
 def places(frames: Iterable[np.ndarray]) -> list[int]:
-    """Return which frame of `ramp` each one is, whatever the codec did to it."""
+    """Return which frame of `ramp` each one is, in spite of compression."""
     return [round((float(frame.mean()) - 10) / 6) for frame in frames]
 
 
@@ -57,7 +57,7 @@ def write_video(
 def write_solid(
     path: Path, yuv: tuple[int, int, int], *, colorspace: int, color_range: int
 ) -> Path:
-    """Encode one plane of colour that is labelled with its matrix and range."""
+    """Encode a frame of one colour, marked with its matrix and range."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25, options={"qp": "0"})
         stream.width = stream.height = 64
@@ -96,7 +96,7 @@ def write_audio(path: Path, *, cover: bool = False) -> Path:
 
 
 def rotate(path: Path, degrees: int) -> Path:
-    """Mark an MP4 as taken by a phone that was turned: to be shown turned clockwise."""
+    """Set the display matrix of an MP4: it is to be shown turned clockwise, as phones do."""
     one = 1 << 16
     cosine, sine = {0: (one, 0), 90: (0, one), 180: (-one, 0), 270: (0, -one)}[degrees]
     matrix = (cosine, sine, 0, -sine, cosine, 0, 0, 0, 1 << 30)
@@ -109,7 +109,7 @@ def rotate(path: Path, degrees: int) -> Path:
 
 
 def write_transparent_gif(path: Path) -> Path:
-    """Write two frames of 2x2 pixels by hand: left red, right see-through; then nothing new."""
+    """Write two frames of 2x2 pixels: left red, right transparent; then all transparent."""
     head = b"GIF89a" + bytes([2, 0, 2, 0, 0x80, 0, 0]) + bytes([255, 0, 0, 0, 0, 255])
     control = b"\x21\xf9" + bytes([4, 0x05, 4, 0, 1, 0])
     place = b"\x2c" + bytes([0, 0, 0, 0, 2, 0, 2, 0, 0])
@@ -128,7 +128,7 @@ def _lzw(pixels: Sequence[int]) -> bytes:
 
 
 def cut(path: Path, share: float) -> Path:
-    """Keep the first part of a file."""
+    """Truncate a file to a share of its length."""
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
     return path

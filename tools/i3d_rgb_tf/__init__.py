@@ -1,46 +1,94 @@
-"""The I3D RGB action recognition model on OpenVINO: from published weights to labelled videos.
+"""I3D RGB action recognition on OpenVINO: published weights, verified, to labels of videos.
 
 >>> from i3d_rgb_tf import load_model
 >>> model = load_model(directory="models")  # doctest: +SKIP
 >>> model.classify("cricket.mp4").predictions[0].label  # doctest: +SKIP
 'playing cricket'
+
+The public API is `__all__`; everything else may move between releases.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from i3d_rgb_tf.version import __version__
+
 if TYPE_CHECKING:
     from i3d_rgb_tf.classify import Classification, Model, Prediction, load_model
-    from i3d_rgb_tf.errors import I3DError
+    from i3d_rgb_tf.errors import (
+        ChecksumError,
+        DatasetError,
+        DependencyError,
+        DeviceError,
+        DownloadError,
+        I3DError,
+        ModelError,
+        QuantizationError,
+        StorageError,
+        VideoError,
+        WeightsError,
+        ZooError,
+    )
+    from i3d_rgb_tf.ir.convert import convert
     from i3d_rgb_tf.labels import load_labels
+    from i3d_rgb_tf.quantization.acceptance import Agreement, QuantizationRecord
+    from i3d_rgb_tf.quantization.quantize import Quantization, quantize
+    from i3d_rgb_tf.weights.sources import FrozenGraph, download
 
 __all__ = [
+    "Agreement",
+    "ChecksumError",
     "Classification",
+    "DatasetError",
+    "DependencyError",
+    "DeviceError",
+    "DownloadError",
+    "FrozenGraph",
     "I3DError",
     "Model",
+    "ModelError",
     "Prediction",
+    "Quantization",
+    "QuantizationError",
+    "QuantizationRecord",
+    "StorageError",
+    "VideoError",
+    "WeightsError",
+    "ZooError",
     "__version__",
+    "convert",
+    "download",
     "load_labels",
     "load_model",
+    "quantize",
 ]
 
-__version__ = "0.1.0"
-
 _MODULES = {
+    "Agreement": "quantization.acceptance",
     "Classification": "classify",
-    "I3DError": "errors",
+    "FrozenGraph": "weights.sources",
     "Model": "classify",
     "Prediction": "classify",
+    "Quantization": "quantization.quantize",
+    "QuantizationRecord": "quantization.acceptance",
+    "convert": "ir.convert",
+    "download": "weights.sources",
     "load_labels": "labels",
     "load_model": "classify",
+    "quantize": "quantization.quantize",
 }
-"""Where each name is; its module is imported when the name is first used."""
+"""Where each name is, unless it is an error; its module is imported when it is first used."""
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
 
 
 def __getattr__(name: str) -> Any:
     import importlib
 
-    if name not in _MODULES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    module = importlib.import_module(f"{__name__}.{_MODULES.get(name, 'errors')}")
+    return getattr(module, name)

@@ -1,4 +1,4 @@
-"""How fast each converted model of a tree is on this machine, and which one to take."""
+"""How fast each converted model of a tree is on this machine, and which one to use."""
 
 from __future__ import annotations
 
@@ -12,26 +12,21 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
-from i3d_rgb_tf.classify import find_model, load_model
+from i3d_rgb_tf.choices import PRECISIONS, InferencePrecision, PerformanceHint, Precision
+from i3d_rgb_tf.classify import load_model
 from i3d_rgb_tf.errors import DeviceError
-from i3d_rgb_tf.ir import read_ir
-from i3d_rgb_tf.proof import Proof, read_proof
-from i3d_rgb_tf.runtime import (
-    InferencePrecision,
-    PerformanceHint,
-    compile_for_clips,
-    infer_in_turn,
-)
-from i3d_rgb_tf.spec import PRECISIONS, Precision, load_spec
-from i3d_rgb_tf.verify import waves_clip
-from i3d_rgb_tf.video import read_frames
+from i3d_rgb_tf.inference.pipeline import infer_in_order
+from i3d_rgb_tf.ir.compile import compile_model
+from i3d_rgb_tf.ir.files import find_model, read_ir
+from i3d_rgb_tf.quantization.acceptance import QuantizationRecord, read_record
+from i3d_rgb_tf.reference import waves_clip
+from i3d_rgb_tf.spec import load_spec
+from i3d_rgb_tf.video.decode import read_frames
 
 __all__ = ["Benchmark", "Measurement", "VideoMeasurement", "benchmark", "recommend"]
 
 _NOTICEABLE = 1.05
 """Ratio of two latencies below which they count as equal."""
-_MOST_TRUSTED_FIRST: tuple[Precision, ...] = ("FP16", "FP32", "FP16-INT8")
-"""FP16 weights give FP32's answers from half the disk."""
 
 _Result = TypeVar("_Result")
 
@@ -57,7 +52,7 @@ class Measurement:
     model: str
     """Its path."""
     first_result_seconds: float
-    """From the start of a new process to its first answer, with a compiled model in the cache."""
+    """From the start of a new process to its first prediction, with a filled cache."""
     uncached_first_result_seconds: float
     """The same when the cache may be empty."""
     latency_seconds: float
@@ -69,11 +64,11 @@ class Measurement:
     clips_per_second: float
     """Throughput with as many clips at once as the device wants."""
     peak_megabytes: float | None
-    """Resident memory at its peak, one clip at a time; None where the system does not tell."""
+    """Resident memory at its peak, one clip at a time; None where the system does not report it."""
     video: VideoMeasurement | None
     """End to end, if a video was given."""
-    proof: Proof | None
-    """Of INT8 with FP32, as `i3d_rgb_tf.quantize` recorded it."""
+    quantization: QuantizationRecord | None
+    """Of INT8 with FP32, as `i3d_rgb_tf.quantization.quantize` recorded it."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +84,7 @@ class Benchmark:
     measurements: tuple[Measurement, ...]
     """One for each IR that is there."""
     recommended: Precision
-    """What to take here."""
+    """Which one to use here."""
     reason: str
     """Why."""
 
@@ -103,7 +98,7 @@ def benchmark(
     video: Path | None = None,
     rounds: int = 10,
 ) -> Benchmark:
-    """Measure every IR in a tree of the zoo, each in processes of its own.
+    """Measure every IR in a model tree, each in processes of its own.
 
     Parameters
     ----------
@@ -112,7 +107,7 @@ def benchmark(
     device
         A device of OpenVINO.
     inference_precision
-        What the device calculates in, by default what it does fastest.
+        The arithmetic of the device, by default its fastest.
     performance_hint
         How the video is inferred; without a video, both are measured and it changes nothing.
     video
@@ -125,13 +120,13 @@ def benchmark(
     ModelError
         There is no IR, or one is not this model's.
     DeviceError
-        The device cannot be had, or a process ended early.
+        The device is not available, or a process ended early.
     VideoError
         The video cannot be read.
     """
     find_model(directory)
     if video is not None:
-        # Said now, not after minutes of measuring.
+        # Fails before the measuring, not after it.
         next(iter(read_frames(video)))
     spec = load_spec()
     paths = {precision: spec.ir_path(directory, precision) for precision in PRECISIONS}
@@ -147,25 +142,27 @@ def benchmark(
 
 
 def recommend(measurements: tuple[Measurement, ...]) -> tuple[Precision, str]:
-    """Return the fastest precision that is known to keep the answers, and why it is taken.
+    """Return the fastest precision that is known to keep the predictions, and the reason.
 
-    Of those that are equally fast, FP16 goes before FP32.
+    Of those that are equally fast, the first of `choices.PRECISIONS` is chosen.
     """
-    kept = [each for each in measurements if each.precision != "FP16-INT8" or _is_proven(each)]
+    kept = [each for each in measurements if each.precision != "FP16-INT8" or _is_accepted(each)]
     left_out = len(kept) < len(measurements)
     if not kept:
-        return measurements[0].precision, "it is the only one, and its answers are not proven"
+        return measurements[0].precision, "it is the only one, and its predictions are not verified"
     fastest = min(each.latency_seconds for each in kept)
     equal = [each for each in kept if each.latency_seconds <= _NOTICEABLE * fastest]
-    best = min(equal, key=lambda each: _MOST_TRUSTED_FIRST.index(each.precision))
-    reason = "the fastest that keeps the answers" if len(kept) > 1 else "the one that there is"
+    best = min(equal, key=lambda each: PRECISIONS.index(each.precision))
+    reason = "the fastest that keeps the predictions" if len(kept) > 1 else "the only one"
     if left_out:
-        reason += "; FP16-INT8 has no proof in it, make it with: i3d-rgb-tf quantize"
+        reason += (
+            "; FP16-INT8 has no accepted quantization record, make it with: i3d-rgb-tf quantize"
+        )
     return best.precision, reason
 
 
-def _is_proven(measurement: Measurement) -> bool:
-    return measurement.proof is not None and measurement.proof.holds
+def _is_accepted(measurement: Measurement) -> bool:
+    return measurement.quantization is not None and measurement.quantization.is_accepted
 
 
 def _measure(
@@ -204,12 +201,12 @@ def _measure(
         clips_per_second=throughput,
         peak_megabytes=peak,
         video=measured_video,
-        proof=read_proof(read_ir(path)),
+        quantization=read_record(read_ir(path)),
     )
 
 
 def _in_new_process(function: Callable[..., _Result], *arguments: Any) -> _Result:
-    """Run a function of this module where nothing has been loaded yet."""
+    """Run a function of this module in a new process, where nothing is loaded yet."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
         try:
             return executor.submit(function, *arguments).result()
@@ -249,18 +246,18 @@ def _time_throughput(
     path: Path, device: str, precision: InferencePrecision | None, rounds: int
 ) -> float:
     """Return clips per second with as many at once as the device wants."""
-    compiled = compile_for_clips(
+    compiled = compile_model(
         read_ir(path), device, precision, performance_hint="THROUGHPUT", cache=False
     )
     at_once = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
     clip = waves_clip()
 
     def run(count: int) -> None:
-        for _ in infer_in_turn(compiled, ((None, clip) for _ in range(count))):
+        for _ in infer_in_order(compiled, ((None, clip) for _ in range(count))):
             pass
 
     run(at_once)
-    # Several times what runs at once, so that the last ones, which run alone, count for little.
+    # Several batches, so that the last, partly filled one has little weight.
     count = at_once * max(2, -(-rounds // at_once))
     return count / _seconds(lambda: run(count))
 
@@ -276,7 +273,7 @@ def _peak_megabytes() -> float | None:
     status = Path("/proc/self/status")
     if not status.is_file():
         return None
-    for line in status.read_text(encoding="ascii").splitlines():
+    for line in status.read_text(encoding="ascii", errors="replace").splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024
     return None

@@ -1,4 +1,4 @@
-"""Videos in, action labels out: `load_model`, `Model.predict`, `Model.classify`, `classify_all`."""
+"""Video files -> action labels: `load_model`, and a `Model` that predicts and classifies."""
 
 from __future__ import annotations
 
@@ -13,33 +13,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from i3d_rgb_tf.choices import InferencePrecision, PerformanceHint
 from i3d_rgb_tf.errors import ModelError, VideoError
-from i3d_rgb_tf.ir import read_ir, read_provenance
+from i3d_rgb_tf.inference.pipeline import VideoInput, VideoOutputs, infer_videos, read_videos
+from i3d_rgb_tf.ir.compile import compile_model, device_errors
+from i3d_rgb_tf.ir.files import find_model, read_ir
+from i3d_rgb_tf.ir.metadata import read_provenance
 from i3d_rgb_tf.labels import NUM_LABELS, load_labels
-from i3d_rgb_tf.reading import Reading, read_clips
-from i3d_rgb_tf.runtime import (
-    InferencePrecision,
-    PerformanceHint,
-    compile_for_clips,
-    device_errors,
-    infer_in_turn,
-)
-from i3d_rgb_tf.spec import PRECISIONS, load_spec
-from i3d_rgb_tf.video import FRAMES_PER_SECOND
+from i3d_rgb_tf.spec import load_spec
+from i3d_rgb_tf.video.clips import read_clips
+from i3d_rgb_tf.video.decode import FRAMES_PER_SECOND
 
 __all__ = [
     "Classification",
     "Model",
     "Prediction",
     "classify_while_loading",
-    "find_model",
     "load_model",
 ]
+
+_ClipOrEnd = VideoInput[str | Path, int]
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """An action and how sure the network is of it."""
+    """An action and its probability."""
 
     label: str
     """Name of the action, one of the 400 of Kinetics-400."""
@@ -51,7 +49,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Classification:
-    """What the network says of one video."""
+    """What the network predicts for one video."""
 
     video: str
     """Path as it was given."""
@@ -157,41 +155,19 @@ class Model:
         ------
         DeviceError
             The device fails.
+        TypeError
+            `videos` is a single path.
         """
         _check_top_k(top_k)
-        return self.classify_clips(read_clips(videos), top_k)
-
-    def classify_clips(
-        self, clips: Iterable[tuple[Reading, NDArray[np.uint8] | None]], top_k: int
-    ) -> Iterator[Classification | VideoError]:
-        """Do `classify_all` on what `reading.read_clips` gives."""
-        with closing(infer_in_turn(self.compiled, clips)) as outputs:
-            for reading, output in outputs:
-                if output is not None:
-                    reading.add(output)
-                elif reading.error:
-                    yield reading.error
-                else:
-                    yield self._classification(reading, top_k)
-
-    def _classification(self, reading: Reading, top_k: int) -> Classification:
-        probabilities = (reading.total / reading.num_clips).astype(np.float32)
-        return Classification(
-            video=str(reading.video),
-            num_frames=reading.num_frames,
-            duration_seconds=reading.num_frames / FRAMES_PER_SECOND,
-            num_clips=reading.num_clips,
-            weights=self.weights,
-            model=str(self.path),
-            predictions=_best(probabilities, top_k),
-            probabilities=probabilities,
-        )
+        if isinstance(videos, str | Path):
+            raise TypeError(f"videos is {videos!r}, expected a list of paths; use classify for one")
+        return _classify(self, read_videos(videos, _read), top_k)
 
 
 def classify_while_loading(
     load: Callable[[], Model], videos: Iterable[str | Path], *, top_k: int = 5
 ) -> Iterator[Classification | VideoError]:
-    """Name the actions in videos as `Model.classify_all` does, for the first answer soon.
+    """Name the actions in videos as `Model.classify_all` does, for an early first result.
 
     The first clip is decoded while the model is loaded, in another thread.
 
@@ -200,14 +176,14 @@ def classify_while_loading(
     load
         Gives the model; what it raises is raised.
     videos, top_k
-        As `Model.classify_all` takes them, which says what is yielded and raised.
+        As for `Model.classify_all`, which also documents what is yielded and raised.
     """
     _check_top_k(top_k)
-    clips = read_clips(videos)
+    inputs = read_videos(videos, _read)
     with ThreadPoolExecutor(1, "load") as pool:
         loading = pool.submit(load)
-        first = list(islice(clips, 1))
-    yield from loading.result().classify_clips(chain(first, clips), top_k)
+        first = list(islice(inputs, 1))
+    yield from _classify(loading.result(), chain(first, inputs), top_k)
 
 
 def load_model(
@@ -226,14 +202,14 @@ def load_model(
     path
         An IR (.xml); by default the first of FP16, FP32 and FP16-INT8 in `directory`.
     directory
-        Root of a tree of the zoo, with ``public/i3d-rgb-tf/<precision>`` in it.
+        Root of a model tree, with ``public/i3d-rgb-tf/<precision>`` in it.
     device
         A device of OpenVINO.
     inference_precision
-        What the device calculates in; by default what it does fastest (bfloat16 where the
-        processor has it).
+        The arithmetic of the device; by default its fastest (bfloat16 where the processor has
+        it).
     performance_hint
-        ``LATENCY``: all cores on one clip, for the first answer soon and for few clips.
+        ``LATENCY``: all cores on one clip, for an early first result and for few clips.
         ``THROUGHPUT``: several clips at once, for many; takes more memory.
     cache
         Whether to keep the compiled model on disk for the next process.
@@ -243,35 +219,64 @@ def load_model(
     ModelError
         There is no IR, or it is not this model's.
     DeviceError
-        There is no such device, or it cannot calculate in the precision.
+        There is no such device, or it does not support the precision.
     """
     path = Path(path) if path else find_model(Path(directory))
     model = read_ir(path)
     weights = read_provenance(model).weights
-    compiled = compile_for_clips(
+    compiled = compile_model(
         model, device, inference_precision, performance_hint=performance_hint, cache=cache
     )
     return Model(path, weights, compiled)
 
 
-def find_model(directory: Path) -> Path:
-    """Return the IR to use in a tree of the zoo: FP16, else FP32, else FP16-INT8.
+class _Mean:
+    """The mean over the clips of a video, however many there are."""
 
-    Raises
-    ------
-    ModelError
-        There is none.
-    """
-    spec = load_spec()
-    order = sorted(PRECISIONS, key=("FP16", "FP32", "FP16-INT8").index)
-    for precision in order:
-        path = spec.ir_path(directory, precision)
-        if path.is_file():
-            return path
-    raise ModelError(
-        f"no converted model in {spec.folder(directory)}; make one with: "
-        "i3d-rgb-tf download && i3d-rgb-tf convert, or name the root of its tree with -d"
+    def __init__(self) -> None:
+        self.total = np.zeros(NUM_LABELS, np.float64)
+        self.num_clips = 0
+        self.num_frames = 0
+
+    def add(self, stop: int, probabilities: NDArray[np.float32]) -> None:
+        self.total += probabilities
+        self.num_clips += 1
+        self.num_frames = stop
+
+
+def _classify(
+    model: Model, inputs: Iterable[_ClipOrEnd], top_k: int
+) -> Iterator[Classification | VideoError]:
+    with closing(infer_videos(model.compiled, inputs, _Mean)) as inferred:
+        for found in inferred:
+            if isinstance(found.error, VideoError):
+                yield found.error
+            else:
+                yield _classification(model, found, top_k)
+
+
+def _classification(
+    model: Model, found: VideoOutputs[str | Path, _Mean], top_k: int
+) -> Classification:
+    mean = found.outputs
+    probabilities = (mean.total / mean.num_clips).astype(np.float32)
+    return Classification(
+        video=str(found.video),
+        num_frames=mean.num_frames,
+        duration_seconds=mean.num_frames / FRAMES_PER_SECOND,
+        num_clips=mean.num_clips,
+        weights=model.weights,
+        model=str(model.path),
+        predictions=_best(probabilities, top_k),
+        probabilities=probabilities,
     )
+
+
+def _read(video: str | Path) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Yield the clips of a video, each with how many frames there are up to its end."""
+    spec = load_spec()
+    for clip in read_clips(Path(video), num_frames=spec.num_frames, size=spec.frame_size):
+        yield clip.stop, clip.frames
 
 
 def _best(probabilities: NDArray[np.float32], top_k: int) -> tuple[Prediction, ...]:
@@ -286,7 +291,6 @@ def _check_top_k(top_k: int) -> None:
 
 
 def _check_clip(clip: NDArray[np.uint8]) -> None:
-    spec = load_spec()
-    shape = (spec.num_frames, spec.frame_size, spec.frame_size, 3)
+    shape = load_spec().clip_shape
     if clip.shape != shape or clip.dtype != np.uint8:
         raise ModelError(f"a clip is {clip.shape} {clip.dtype}, expected {shape} uint8, RGB")

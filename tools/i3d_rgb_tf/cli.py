@@ -1,4 +1,4 @@
-"""The command line: arguments in, exit status out; errors become one line on standard error."""
+"""The command line: arguments to exit status; an error becomes one line on standard error."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from i3d_rgb_tf import __version__
 from i3d_rgb_tf.commands import COMMANDS
+from i3d_rgb_tf.commands.arguments import add_verbose
 from i3d_rgb_tf.errors import I3DError
+from i3d_rgb_tf.version import __version__
 
 __all__ = ["build_parser", "main"]
 
@@ -24,14 +25,14 @@ _INTERRUPTED = 130
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _EPILOG = """\
-the way through:
-  i3d-rgb-tf demo                       all of it on a sample video
+getting started:
+  i3d-rgb-tf demo                       every step, on a sample video
   i3d-rgb-tf download                   DIR/public/i3d-rgb-tf/i3d-rgb.frozen.pb
   i3d-rgb-tf convert                    DIR/public/i3d-rgb-tf/{FP16,FP32}/i3d-rgb-tf.xml
-  i3d-rgb-tf classify VIDEO             what happens in it
-  i3d-rgb-tf COMMAND --help             more about one of them
+  i3d-rgb-tf classify VIDEO             the actions in it
+  i3d-rgb-tf COMMAND --help             more about one command
 
-exit status: 0 done, 1 failed (one line says why and how to mend it), 2 wrong usage
+exit status: 0 done, 1 failed (one line says why and how to fix it), 2 wrong usage
 """
 
 
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         Exit status: 0 done, 1 failed, 130 interrupted. Wrong usage exits with 2 by itself.
     """
-    _mend_streams()
+    _prepare_streams()
     try:
         arguments = build_parser().parse_args(argv)
         _log_to_stderr(verbose=arguments.verbose)
@@ -59,22 +60,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"{_PROGRAM}: interrupted", file=sys.stderr)
         return _INTERRUPTED
-    except BrokenPipeError:
-        # The reader has gone (``| head``); Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except PermissionError as error:
-        # pathlib raises this where a folder above is closed, even of exists() and is_file().
+        # pathlib raises this for a folder that may not be entered, even in exists() and is_file().
         return _failed(
             f"cannot reach {error.filename}: {error.strerror}; get the right to enter its folder, "
             "or choose another path"
         )
     except OSError as error:
-        if error.filename is not None or error.errno not in _FULL:
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _failed(f"cannot write the results: {error.strerror}; free some space")
+        return _system_failed(error)
     return status
+
+
+def _system_failed(error: OSError) -> int:
+    """Return the exit status for a path or for standard output; raise any other error."""
+    # The reader has gone (``| head``), which Windows reports as an invalid argument.
+    gone = isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
+    if error.filename is not None:
+        # A name that is too long, a loop of links: the path was given on the command line.
+        return _failed(f"cannot use {error.filename}: {error.strerror}; check the path")
+    if not (gone or error.errno in _FULL):
+        raise error
+    # Python would fail once more when it flushes the stream at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1 if gone else _failed(f"cannot write the results: {error.strerror}; free some space")
 
 
 def _failed(why: str) -> int:
@@ -86,13 +94,13 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the program with one subparser per command."""
     parser = argparse.ArgumentParser(
         prog=_PROGRAM,
-        description="The I3D RGB action recognition model: get the published weights, prove them, "
-        "convert them to OpenVINO, and name the actions in videos.",
+        description="The I3D RGB action recognition model: download the published weights, verify "
+        "them, convert them to OpenVINO, and name the actions in videos.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"{_PROGRAM} {__version__}")
-    _add_verbose(parser, default=False)
+    add_verbose(parser, default=False)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name in COMMANDS:
         _add_command(commands, name)
@@ -110,15 +118,8 @@ def _add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser], 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.add_arguments(parser)
-    # Not to be overwritten by its own absence when it stands before the command.
-    _add_verbose(parser, default=argparse.SUPPRESS)
+    add_verbose(parser)
     parser.set_defaults(run=module.run)
-
-
-def _add_verbose(parser: argparse.ArgumentParser, default: object) -> None:
-    parser.add_argument(
-        "-v", "--verbose", action="store_true", default=default, help="say what is being done"
-    )
 
 
 def _examples(module: ModuleType) -> str:
@@ -134,14 +135,14 @@ def _lowered(sentence: str) -> str:
     return sentence[0].lower() + sentence[1:].rstrip(".")
 
 
-def _mend_streams() -> None:
-    """Make standard output and error take everything, also where they are closed or ASCII."""
+def _prepare_streams() -> None:
+    """Make standard output and error accept any text, also where they are closed or ASCII."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
         elif stream.errors == "strict":
-            # A file's name may be of bytes that no encoding has.
+            # A file name may hold bytes that no encoding has.
             stream.reconfigure(errors="backslashreplace")
 
 

@@ -8,10 +8,10 @@
     ├── ChecksumError       (ValueError)    bytes that are not the published ones
     ├── VideoError          (ValueError)    a video that cannot be read
     ├── DatasetError        (ValueError)    annotations or folders that cannot be used
-    ├── QuantizationError   (ValueError)    an INT8 model that does not keep the answers
+    ├── QuantizationError   (ValueError)    an INT8 model that does not keep the predictions
     ├── DownloadError       (OSError)       a server that cannot be reached or misbehaves
     ├── StorageError        (OSError)       a file or folder that cannot be read or written
-    ├── DeviceError         (RuntimeError)  a device or precision OpenVINO cannot give
+    ├── DeviceError         (RuntimeError)  a device or precision that is not available
     ├── ZooError            (RuntimeError)  an installed model zoo that cannot be changed
     └── DependencyError     (ImportError)   an optional package that is not installed
 
@@ -67,11 +67,11 @@ class DatasetError(I3DError, ValueError):
 
 
 class QuantizationError(I3DError, ValueError):
-    """An INT8 model does not keep the answers of the model it was made from."""
+    """An INT8 model does not keep the predictions of the model it was made from."""
 
 
 class DownloadError(I3DError, OSError):
-    """A server cannot be reached, or does not give the file."""
+    """A server cannot be reached, or does not send the file."""
 
 
 class StorageError(I3DError, OSError):
@@ -79,7 +79,7 @@ class StorageError(I3DError, OSError):
 
 
 class DeviceError(I3DError, RuntimeError):
-    """OpenVINO does not offer the device or the precision."""
+    """A device or an inference precision is not available."""
 
 
 class ZooError(I3DError, RuntimeError):
@@ -91,7 +91,7 @@ class DependencyError(I3DError, ImportError):
 
 
 def last_line(error: Exception) -> str:
-    r"""Return the last line of a message of many, where OpenVINO and TensorFlow put the reason.
+    r"""Return the last line of a long message, where OpenVINO and TensorFlow put the reason.
 
     >>> last_line(RuntimeError("Exception from core.cpp:98:\n  cannot open it\n"))
     'cannot open it'

@@ -1,4 +1,4 @@
-"""Digests that prove a file is the published one."""
+"""Digests of files, and checks against published ones."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 
 from i3d_rgb_tf.errors import ChecksumError
 
-__all__ = ["Fingerprint", "file_digest"]
+__all__ = ["Checksum", "file_digest"]
 
 _CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
-class Fingerprint:
+class Checksum:
     """What is known of a published file."""
 
     algorithm: str
@@ -25,7 +25,7 @@ class Fingerprint:
     """Exact size, where it is published."""
 
     def check(self, path: Path, *, name: str | None = None) -> None:
-        """Raise unless the file at `path`, called `name` in the message, has this fingerprint.
+        """Raise unless the file at `path`, called `name` in the message, has this digest and size.
 
         Raises
         ------
@@ -41,7 +41,7 @@ class Fingerprint:
             raise ChecksumError(f"{name} has {self.algorithm} {found}, expected {self.digest}")
 
     def matches(self, path: Path) -> bool:
-        """Return whether there is a file at `path` with this fingerprint."""
+        """Return whether there is a file at `path` with this digest and size."""
         try:
             self.check(path)
         except (FileNotFoundError, ChecksumError):

@@ -1,4 +1,4 @@
-"""What model.yml says, as a frozen `ModelSpec`: names, sizes, checksums, shapes, arguments."""
+"""model.yml as a frozen `ModelSpec`: names, sizes, checksums, shapes, conversion arguments."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
+from i3d_rgb_tf.choices import Precision
 from i3d_rgb_tf.errors import ModelError
-from i3d_rgb_tf.hashes import Fingerprint
+from i3d_rgb_tf.hashes import Checksum
 
-__all__ = ["PRECISIONS", "ModelSpec", "Precision", "SourceFile", "entry_folder", "load_spec"]
-
-Precision = Literal["FP32", "FP16", "FP16-INT8"]
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+__all__ = ["ModelSpec", "SourceFile", "entry_folder", "load_spec"]
 
 _NAME = "i3d-rgb-tf"
 
@@ -25,7 +23,7 @@ class SourceFile:
 
     name: str
     """File name in the download folder."""
-    fingerprint: Fingerprint
+    checksum: Checksum
     """Its exact size and SHA-384 digest."""
     urls: tuple[str, ...]
     """Where it is, the zoo's storage first."""
@@ -69,8 +67,14 @@ class ModelSpec:
         """Shape of the converted model's input: 1, 79, 3, 224, 224."""
         return tuple(self.source_shape[self.source_layout.index(axis)] for axis in self.layout)
 
+    @property
+    def clip_shape(self) -> tuple[int, int, int, int]:
+        """Shape of a clip, channels-last: 79, 224, 224, 3."""
+        num_colours = self.source_shape[self.source_layout.index("C")]
+        return self.num_frames, self.frame_size, self.frame_size, num_colours
+
     def folder(self, root: Path) -> Path:
-        """Return the model's folder in a tree of the zoo, ``ROOT/public/i3d-rgb-tf``."""
+        """Return the model's folder in a model tree, ``ROOT/public/i3d-rgb-tf``."""
         return root / "public" / self.name
 
     def frozen_graph_path(self, root: Path) -> Path:
@@ -140,7 +144,7 @@ def _parse(document: dict[str, Any]) -> ModelSpec:
         description=document["description"],
         frozen_graph=SourceFile(
             name=file["name"],
-            fingerprint=Fingerprint("sha384", file["checksum"], int(file["size"])),
+            checksum=Checksum("sha384", file["checksum"], int(file["size"])),
             urls=tuple(file[key] for key in ("source", "original_source") if key in file),
         ),
         input_name=tensor["name"],

@@ -1,4 +1,4 @@
-"""Files appear whole under their final name, or not at all; one process at a time writes them."""
+"""Atomic writes: a file is complete under its final name, or not there. And locks for writers."""
 
 from __future__ import annotations
 
@@ -11,18 +11,55 @@ from pathlib import Path
 
 from i3d_rgb_tf.errors import I3DError, StorageError
 
-__all__ = ["check_writable", "only_writer", "replaced_file", "replaced_folder", "storage_errors"]
+__all__ = [
+    "check_writable",
+    "only_writer",
+    "remedy_for",
+    "replaced_file",
+    "replaced_folder",
+    "storage_errors",
+]
 
-_REMEDIES = {
-    errno.ENOSPC: "free some space or choose another folder",
-    errno.EDQUOT: "free some space or choose another folder",
-    errno.EACCES: "choose a folder you may write to",
-    errno.EPERM: "choose a folder you may write to",
-    errno.EROFS: "choose a folder on a disk that can be written",
-    errno.ENOENT: "check the path",
-    errno.ENOTDIR: "a file stands where a folder is needed; choose another folder",
-    errno.EEXIST: "a file stands where a folder is needed; choose another folder",
+_FULL = ("free some space or choose another folder", "free some space, then try again")
+_DENIED = ("choose a folder you may write to", "try again as a user who may write there")
+_BLOCKED = ("a file stands where a folder is needed; choose another folder", "")
+_REMEDIES: dict[int, tuple[str, str]] = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EACCES: _DENIED,
+    errno.EPERM: _DENIED,
+    errno.EROFS: (
+        "choose a folder on a disk that can be written",
+        "try again where its disk can be written",
+    ),
+    errno.ENOENT: ("check the path", ""),
+    errno.ENOTDIR: _BLOCKED,
+    errno.EEXIST: _BLOCKED,
 }
+"""What to do about an error: where the user can choose another folder, and where not.
+
+Empty where the path of the error has to be named."""
+
+
+def remedy_for(error: OSError, *, elsewhere: bool = True) -> str:
+    """Return what a user can do about a failed write, or nothing when the cause is unknown.
+
+    Parameters
+    ----------
+    error
+        What the operating system reported.
+    elsewhere
+        Whether the user can choose another folder.
+
+    Examples
+    --------
+    >>> remedy_for(OSError(errno.ENOSPC, "No space left on device"))
+    'free some space or choose another folder'
+    >>> remedy_for(OSError(errno.ENOSPC, "No space left on device"), elsewhere=False)
+    'free some space, then try again'
+    """
+    there, here = _REMEDIES.get(error.errno or 0, ("", ""))
+    return there if elsewhere else here
 
 
 @contextmanager
@@ -33,7 +70,7 @@ def storage_errors(path: Path, action: str = "write") -> Iterator[None]:
     except I3DError:
         raise
     except OSError as error:
-        remedy = _REMEDIES.get(error.errno or 0, "check the disk and the path")
+        remedy = remedy_for(error) or "check the disk and the path"
         if action == "read" and isinstance(error, PermissionError):
             remedy = "get the right to read it"
         raise StorageError(
@@ -62,7 +99,7 @@ def only_writer(lock_path: Path, otherwise: str) -> Iterator[None]:
     Raises
     ------
     StorageError
-        Another process holds it, which the message `otherwise` tells, or it cannot be written.
+        Another process holds it (the message is `otherwise`), or it cannot be written.
     """
     from filelock import FileLock, Timeout
 

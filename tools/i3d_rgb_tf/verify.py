@@ -1,29 +1,32 @@
-"""Tell whether what is on disk is the published model and computes what it should."""
+"""Verify that what is on disk is the published model and computes what it should."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from i3d_rgb_tf.convert import convert_graph
+from i3d_rgb_tf.choices import PRECISIONS, UNKNOWN_WEIGHTS, Precision
 from i3d_rgb_tf.errors import I3DError, ModelError
-from i3d_rgb_tf.graph import read_frozen_graph
-from i3d_rgb_tf.ir import read_ir, read_provenance
+from i3d_rgb_tf.ir.compile import compile_model
+from i3d_rgb_tf.ir.convert import convert_graph
+from i3d_rgb_tf.ir.files import read_ir
+from i3d_rgb_tf.ir.metadata import read_provenance
 from i3d_rgb_tf.labels import load_labels
-from i3d_rgb_tf.spec import PRECISIONS, Precision, load_spec
-from i3d_rgb_tf.tensors import UNKNOWN_WEIGHTS, identify
-from i3d_rgb_tf.video import read_frames
+from i3d_rgb_tf.reference import waves_clip, waves_probabilities
+from i3d_rgb_tf.spec import load_spec
+from i3d_rgb_tf.video.decode import read_frames
+from i3d_rgb_tf.weights.frozen_graph import read_frozen_graph
+from i3d_rgb_tf.weights.tensors import identify
 
-__all__ = ["TOLERANCES", "Check", "predict_pixels", "verify", "waves_clip", "waves_probabilities"]
+__all__ = ["TOLERANCES", "Check", "predict_pixels", "verify"]
 
 TOLERANCES: dict[Precision, float] = {"FP32": 1e-5, "FP16": 5e-3, "FP16-INT8": 0.1}
-"""Largest difference of a probability, inferred in float32, that a precision explains."""
+"""Largest difference of a probability, inferred in float32, that each precision may have."""
 
 _DATA = Path(__file__).parent / "data"
 _GOLDEN_WEIGHTS = "rgb_scratch"
@@ -31,18 +34,18 @@ _GOLDEN_WEIGHTS = "rgb_scratch"
 
 @dataclass(frozen=True)
 class Check:
-    """One question and its answer."""
+    """One check and its result."""
 
     name: str
     """What was checked."""
     status: Literal["passed", "failed", "skipped"]
-    """The answer; ``skipped`` when it could not be asked."""
+    """The result; ``skipped`` when there is nothing to check."""
     detail: str
     """What was found, and what was expected."""
 
 
 def verify(directory: Path, *, sample: Path | None = None) -> list[Check]:
-    """Check the frozen graph and every IR in a tree of the zoo.
+    """Check the frozen graph and every IR in a model tree.
 
     Parameters
     ----------
@@ -72,32 +75,8 @@ def verify(directory: Path, *, sample: Path | None = None) -> list[Check]:
     return checks
 
 
-def waves_clip() -> NDArray[np.uint8]:
-    """Return a clip of moving waves that needs no file: (79, 224, 224, 3) uint8, RGB, 0..255.
-
-    Each colour is a product of two waves that travel in x, y and time. The original stack's
-    outputs for it are known, see `waves_probabilities`.
-    """
-    spec = load_spec()
-    axes = (spec.num_frames, spec.frame_size, spec.frame_size, 3)
-    t, y, x, c = np.meshgrid(*map(np.arange, axes), indexing="ij", sparse=True)
-    across = np.sin(2 * np.pi * (x / (32 + 8 * c) + y / 48 + t / (16 + 4 * c)))
-    down = np.cos(2 * np.pi * (y / (64 + 16 * c) - t / 20))
-    return np.clip(np.rint(127.5 + 127.5 * across * down), 0, 255).astype(np.uint8)
-
-
-@lru_cache
-def waves_probabilities() -> NDArray[np.float32]:
-    """Return what TensorFlow 1.11 with Sonnet 1.26 and rgb_scratch computes for `waves_clip`.
-
-    (400,) float32.
-    """
-    probabilities: NDArray[np.float32] = np.load(_DATA / "waves.npy")
-    return probabilities
-
-
 def predict_pixels(model: Any, clip: NDArray[Any]) -> NDArray[np.float32]:
-    """Infer one clip in float32 arithmetic on the CPU, with nothing between it and the network.
+    """Infer one clip in float32 arithmetic on the CPU.
 
     Parameters
     ----------
@@ -111,16 +90,15 @@ def predict_pixels(model: Any, clip: NDArray[Any]) -> NDArray[np.float32]:
     ndarray
         (400,) float32.
     """
-    import openvino
-
-    compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    batch = np.ascontiguousarray(clip.transpose(0, 3, 1, 2)[np.newaxis], dtype=np.float32)
-    probabilities: NDArray[np.float32] = compiled(batch)[0][0]
+    compiled = compile_model(
+        model.clone(), inference_precision="f32", pixel_type="float32", cache=False
+    )
+    probabilities: NDArray[np.float32] = compiled(clip[np.newaxis].astype(np.float32))[0][0]
     return probabilities
 
 
 def _check_tensors(graph: Path) -> tuple[Check, str | None]:
-    """Return the answer, and which weights the graph holds; None if there is none to read."""
+    """Return the check, and which weights the graph holds; None if no graph can be read."""
     name = "tensors"
     if not graph.exists():
         return Check(name, "skipped", f"no frozen graph at {graph}"), None
@@ -144,10 +122,10 @@ def _check_ir(
         model = read_ir(path)
         provenance = read_provenance(model)
         weights = provenance.weights
-        # An IR of the zoo's own tools says nothing.
+        # An IR of the zoo's own tools names no weights.
         if provenance.source_sha384 and held not in (weights, None):
             raise ModelError(
-                f"{path} says that it holds {weights}, but the graph {graph} holds {held}; "
+                f"{path} names the weights {weights}, but the graph {graph} holds {held}; "
                 "convert again"
             )
         expected, whose = _reference(weights, graph)
@@ -170,13 +148,13 @@ def _reference(weights: str, graph: Path) -> tuple[NDArray[np.float32], str]:
     """Return what an IR should compute for the waves, and where that is from.
 
     The original stack's outputs are known for one set of weights. For others the reference is
-    the proven graph itself, converted anew.
+    the graph itself, converted anew.
     """
     if weights == _GOLDEN_WEIGHTS:
         return waves_probabilities(), "the original TensorFlow 1.11 stack"
     if not graph.exists():
         raise ModelError(
-            f"nothing to compare {weights} with: no frozen graph at {graph}; "
+            f"no reference for {weights}: there is no frozen graph at {graph}; "
             "get it with: i3d-rgb-tf download"
         )
     model = convert_graph(graph, allow_unknown=weights == UNKNOWN_WEIGHTS)
@@ -190,7 +168,8 @@ def _check_sample(model: Any, precision: Precision, sample: Path) -> Check:
     try:
         clip = _read_sample(sample)
     except (I3DError, OSError, ValueError) as error:
-        return Check(name, "failed", f"cannot use {sample}: {error}")
+        reason = getattr(error, "strerror", None) or error
+        return Check(name, "failed", f"cannot use {sample}: {reason}")
     probabilities = predict_pixels(model, clip)
     labels = load_labels()
     found = [labels[index] for index in np.argsort(-probabilities)[: len(published)]]
@@ -206,13 +185,15 @@ def _read_sample(sample: Path) -> NDArray[Any]:
     """Return the sample as pixels: the .npy holds (1, 79, 224, 224, 3) float32, -1..1."""
     spec = load_spec()
     if sample.suffix == ".npy":
-        clip: NDArray[Any] = np.load(sample, allow_pickle=False)
+        with sample.open("rb") as file:
+            clip: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+        if clip.dtype.kind not in "fiu":
+            raise ModelError(f"it holds an array of {clip.dtype}, expected numbers")
         clip = clip.reshape(clip.shape[-4:]) * spec.scale + spec.mean
     else:
         clip = np.stack(list(_native_frames(sample)))
-    expected = (spec.num_frames, spec.frame_size, spec.frame_size, 3)
-    if clip.shape != expected:
-        raise ModelError(f"the clip has shape {clip.shape}, expected {expected}")
+    if clip.shape != spec.clip_shape:
+        raise ModelError(f"the clip has shape {clip.shape}, expected {spec.clip_shape}")
     return clip
 
 

@@ -1,8 +1,7 @@
 """Freeze DeepMind's rgb_imagenet checkpoint into i3d-rgb.frozen.pb.
 
 Copy this file into the root of a clone of https://github.com/deepmind/kinetics-i3d and run it there
-without arguments. The work is done by the i3d-rgb-tf package on a current TensorFlow; Sonnet is not
-needed.
+without arguments. It needs the i3d-rgb-tf package and a current TensorFlow, but not Sonnet.
 """
 
 from __future__ import annotations
@@ -18,9 +17,7 @@ _OUTPUT = _CLONE / "i3d-rgb.frozen.pb"
 def main() -> int:
     """Write the frozen graph beside this file; return the exit status."""
     try:
-        from i3d_rgb_tf.errors import I3DError
-        from i3d_rgb_tf.freeze import freeze_checkpoint
-        from i3d_rgb_tf.tensors import UNKNOWN_WEIGHTS, identify
+        from i3d_rgb_tf.weights import I3DError, freeze_checkpoint
     except ImportError as error:
         return _failed(
             f"the package i3d-rgb-tf cannot be imported ({error}); install it, from a clone of "
@@ -32,7 +29,7 @@ def main() -> int:
             "https://github.com/deepmind/kinetics-i3d and run it there"
         )
     try:
-        weights = identify(freeze_checkpoint(_CHECKPOINT, _OUTPUT)) or UNKNOWN_WEIGHTS
+        weights = freeze_checkpoint(_CHECKPOINT, _OUTPUT)
     except I3DError as error:
         return _failed(str(error))
     print(f"{_OUTPUT}: {weights}")

@@ -1,7 +1,7 @@
-"""Prove the frozen graph before the zoo's converter uses it, or freeze it from a checkpoint.
+"""Verify the frozen graph before the zoo's converter uses it, or freeze it from a checkpoint.
 
-omz_converter runs this as ``pre-convert.py -- DOWNLOAD_FOLDER OUTPUT_FOLDER`` and stops when the
-exit status is not 0. It runs on the zoo's Python, where only PyYAML is certain to be there.
+omz_converter runs this as ``pre-convert.py -- DOWNLOAD_FOLDER OUTPUT_FOLDER`` and stops unless the
+exit status is 0. It runs in the zoo's environment, where only PyYAML is certain to be installed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _INSTALL = (
 
 
 def main(arguments: list[str]) -> int:
-    """Check or make the graph in the download folder; return the exit status."""
+    """Verify or make the graph in the download folder; return the exit status."""
     file = _published_file(Path(__file__).resolve().parent / "model.yml")
     if file is None:
         return 0
@@ -43,9 +43,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _published_file(path: Path) -> dict[str, Any] | None:
-    """Return what model.yml says of the frozen graph; None when it is not this entry's model.yml.
+    """Return the frozen graph's name, size and checksum; None if model.yml is not this entry's.
 
-    Reinstalling the zoo's tools brings their own model.yml back and leaves this script beside it.
+    Installing the zoo's tools again restores their own model.yml and leaves this script beside it.
     """
     import yaml
 
@@ -60,7 +60,7 @@ def _published_file(path: Path) -> dict[str, Any] | None:
 
 
 def _check(graph: Path, file: dict[str, Any]) -> int:
-    """Take the published file, or one made here that holds the tensors of a published set."""
+    """Accept the published file, or another graph with the tensors of a published weight set."""
     size = graph.stat().st_size
     if size == file["size"] and _sha384(graph) == file["checksum"]:
         return 0
@@ -68,11 +68,10 @@ def _check(graph: Path, file: dict[str, Any]) -> int:
         graph, size, file["size"], file["checksum"][:16]
     )
     try:
-        from i3d_rgb_tf.errors import I3DError
-        from i3d_rgb_tf.graph import identify_frozen_graph, require_published
+        from i3d_rgb_tf.weights import I3DError, identify_frozen_graph, require_published
     except ImportError as error:
         return _failed(
-            f"{differs}, and its tensors cannot be checked without the package i3d-rgb-tf "
+            f"{differs}, and its tensors cannot be verified without the package i3d-rgb-tf "
             f"({error}); download it again, or {_INSTALL.format(sys.executable)}"
         )
     try:
@@ -85,10 +84,9 @@ def _check(graph: Path, file: dict[str, Any]) -> int:
 
 
 def _freeze(index: Path, folder: Path) -> int:
-    """Make the graph of a checkpoint whose tensors are those of a published set."""
+    """Make the graph from a checkpoint with the tensors of a published weight set."""
     try:
-        from i3d_rgb_tf.errors import I3DError
-        from i3d_rgb_tf.weights import adopt
+        from i3d_rgb_tf.weights import I3DError, adopt
     except ImportError as error:
         return _failed(
             f"freezing {index} needs the package i3d-rgb-tf ({error}); "

@@ -1,6 +1,6 @@
 """The commands, one small module each: its arguments, its call, its printing.
 
-The first line of a module's docstring is the command's help, its `EXAMPLES` are shown below it.
+The first line of a module's docstring is the command's help; its `EXAMPLES` are shown below it.
 """
 
 from __future__ import annotations
@@ -13,15 +13,12 @@ COMMANDS = (
     "freeze",
     "convert",
     "quantize",
-    "classify",
     "verify",
+    "info",
     "benchmark",
+    "classify",
     "prepare",
     "evaluate",
-    "register",
-    "unregister",
-    "status",
-    "omz",
-    "info",
+    "zoo",
 )
-"""Names of the commands and of their modules, in the order in which one learns them."""
+"""Names of the commands and of their modules, in the order of the help."""

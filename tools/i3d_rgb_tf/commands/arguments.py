@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from i3d_rgb_tf.choices import INFERENCE_PRECISIONS, PERFORMANCE_HINTS, InferencePrecision
+
 __all__ = [
     "add_allow_unknown",
     "add_calibration",
@@ -13,6 +15,8 @@ __all__ = [
     "add_format",
     "add_output_directory",
     "add_performance_hint",
+    "add_trees",
+    "add_verbose",
     "add_zoo",
     "directory",
     "positive",
@@ -28,33 +32,47 @@ def directory(text: str) -> Path:
 
 
 def positive(text: str) -> int:
-    """Take a number from 1 on."""
+    """Take a whole number, at least 1."""
     if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number, at least 1")
     return int(text)
 
 
 def add_directory(parser: argparse._ActionsContainer) -> None:
-    """Add ``-d``: the tree of the zoo that is read."""
+    """Add ``-d``: the model tree that is read."""
     parser.add_argument(
         "-d",
         "--directory",
         type=directory,
         default=Path(),
         metavar="DIR",
-        help="root of the model tree, the folder that holds public/i3d-rgb-tf (default: this one)",
+        help="root of the model tree, the folder that holds public/i3d-rgb-tf (default: the "
+        "current folder)",
     )
 
 
 def add_output_directory(parser: argparse.ArgumentParser) -> None:
-    """Add ``-o``: the tree of the zoo that is written."""
+    """Add ``-o``: the model tree that is written."""
     parser.add_argument(
         "-o",
         "--output-directory",
         type=directory,
         default=Path(),
         metavar="DIR",
-        help="root of the model tree; files go to DIR/public/i3d-rgb-tf (default: this folder)",
+        help="root of the model tree; files go to DIR/public/i3d-rgb-tf (default: the current "
+        "folder)",
+    )
+
+
+def add_trees(parser: argparse.ArgumentParser) -> None:
+    """Add ``-d`` and ``-o``: the model tree that is read, and the one that is written."""
+    add_directory(parser)
+    parser.add_argument(
+        "-o",
+        "--output-directory",
+        type=directory,
+        metavar="DIR",
+        help="root of the model tree that the IR is written to (default: that of -d)",
     )
 
 
@@ -63,49 +81,54 @@ def add_allow_unknown(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-unknown",
         action="store_true",
-        help="take weights that DeepMind did not publish too, and name them unknown",
+        help="also accept weights that DeepMind did not publish; they are named unknown",
     )
 
 
-def add_calibration(parser: argparse.ArgumentParser, *, required: bool) -> None:
+def add_calibration(parser: argparse.ArgumentParser) -> None:
     """Add ``--calibration`` and ``--accept``."""
     parser.add_argument(
         "--calibration",
         nargs="+",
         type=Path,
-        required=required,
+        required=True,
         metavar="VIDEO",
         help="videos that show actions, folders of them, .txt files that list them, or the "
-        "manifest.json of prepare; ten or more different ones serve best",
+        "manifest.json of prepare; ten or more different ones are best",
     )
     parser.add_argument(
         "--accept",
         action="store_true",
-        help="write the INT8 model even if it does not keep the answers",
+        help="write the INT8 model even if it does not keep the predictions",
     )
 
 
-def add_device(parser: argparse.ArgumentParser) -> None:
-    """Add ``-D`` and ``--inference-precision``."""
+def add_device(
+    parser: argparse.ArgumentParser, *, inference_precision: InferencePrecision | None = None
+) -> None:
+    """Add ``-D`` and ``--inference-precision``, whose default is up to the command."""
     parser.add_argument(
         "-D",
         "--device",
         default="CPU",
-        help="what to infer on, as OpenVINO names it (default: %(default)s)",
+        help="inference device, as OpenVINO names it (default: %(default)s)",
     )
+    default = "%(default)s" if inference_precision else "the fastest of the device"
     parser.add_argument(
         "--inference-precision",
-        choices=("f32", "bf16", "f16"),
-        help="what the device calculates in (default: what it does fastest)",
+        choices=INFERENCE_PRECISIONS,
+        default=inference_precision,
+        help=f"precision the device runs in (default: {default})",
     )
 
 
 def add_performance_hint(parser: argparse.ArgumentParser) -> None:
     """Add ``--performance-hint``."""
+    hints = [hint.lower() for hint in PERFORMANCE_HINTS]
     parser.add_argument(
         "--performance-hint",
-        choices=("latency", "throughput"),
-        default="latency",
+        choices=hints,
+        default=hints[0],
         help="one clip at a time on all cores, or several at once, which takes more memory "
         "(default: %(default)s)",
     )
@@ -129,4 +152,11 @@ def add_format(parser: argparse.ArgumentParser) -> None:
         choices=("text", "json"),
         default="text",
         help="for people or for programs (default: %(default)s)",
+    )
+
+
+def add_verbose(parser: argparse.ArgumentParser, *, default: object = argparse.SUPPRESS) -> None:
+    """Add ``-v``; with the default given here, its absence does not undo an earlier one."""
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", default=default, help="report each step"
     )

@@ -1,8 +1,8 @@
-"""Measure how fast each converted model is on this machine, and say which to take.
+"""Measure how fast each converted model is on this machine, and recommend one.
 
-Each is measured in processes of its own: the first answer of a new process with a compiled model in
-the cache, the time of one clip, clips per second with as many at once as the device wants, and the
-peak memory. --performance-hint is for the video only.
+Each model is measured in processes of its own: the first prediction of a new process with a filled
+cache, the latency of one clip, the throughput with as many clips at once as the device wants, and
+the peak memory. --performance-hint applies to the video only.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     add_directory(parser)
     parser.add_argument(
-        "--video", type=Path, metavar="VIDEO", help="measure from this file to its labels, too"
+        "--video", type=Path, metavar="VIDEO", help="also measure from this file to its labels"
     )
     parser.add_argument(
         "--rounds",
@@ -87,7 +87,7 @@ def _text(result: Benchmark) -> str:
 
 
 def _row(measurement: Measurement) -> tuple[str, ...]:
-    video, proof = measurement.video, measurement.proof
+    video, record = measurement.video, measurement.quantization
     spread = f"{measurement.fastest_seconds:.3f}..{measurement.slowest_seconds:.3f}"
     return (
         measurement.precision,
@@ -96,5 +96,5 @@ def _row(measurement: Measurement) -> tuple[str, ...]:
         f"{measurement.clips_per_second:.2f}",
         f"{measurement.peak_megabytes:.0f} MB" if measurement.peak_megabytes else "-",
         f"{video.seconds:.2f} s, {video.times_inference:.2f} x inference" if video else "-",
-        f"{proof.agreement.mean_kl:.4f}" if proof else "-",
+        f"{record.agreement.mean_kl:.4f}" if record else "-",
     )

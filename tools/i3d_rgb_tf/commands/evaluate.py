@@ -1,10 +1,10 @@
 """Measure the accuracy of IRs on a prepared data set, by a named protocol.
 
-zoo: what accuracy_check measures on the same frames; zoo-400: of the first 400 videos; clip: the
-middle 79 frames of each video; paper: every whole video in one pass, as DeepMind measured. The
-first two need `prepare --frames`. Continues where it was stopped; a video that has changed is run
-again. Each figure comes with how it was made and what was published for it. OUTPUT/<protocol>.html
-compares the IRs of the run.
+zoo: what accuracy_check measures on the same frames; zoo-400: the same, first 400 videos; clip: the
+middle 79 frames of each video; paper: each whole video in one pass, as DeepMind measured. The first
+two need `prepare --frames`. The default precision is that of the entry's accuracy check. An
+interrupted run resumes; a video that has changed is run again. Results state how they were measured
+and what was published. OUTPUT/<protocol>.html compares the IRs of the run.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from i3d_rgb_tf.choices import PROTOCOL_NAMES
+
 if TYPE_CHECKING:
-    from i3d_rgb_tf.evaluate import Evaluation
+    from i3d_rgb_tf.evaluation.evaluate import Evaluation
 
 EXAMPLES = """\
   i3d-rgb-tf evaluate prepared -m public/i3d-rgb-tf/FP32/i3d-rgb-tf.xml -o results
@@ -24,12 +26,12 @@ EXAMPLES = """\
 """
 
 _SHOWN = 3
-"""Classes and confusions; all are in the JSON."""
+"""Number of classes and confusions in the text; the JSON has all."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    from i3d_rgb_tf.commands.arguments import add_format, directory, positive
+    from i3d_rgb_tf.commands.arguments import add_device, add_format, directory, positive
 
     parser.add_argument("prepared", type=directory, help="folder that prepare wrote")
     parser.add_argument(
@@ -40,43 +42,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--protocol",
-        choices=("zoo", "zoo-400", "clip", "paper"),
+        choices=PROTOCOL_NAMES,
         default="zoo",
-        help="which frames count, and how they are made small (default: %(default)s)",
+        help="which frames are used, and how they are resized (default: %(default)s)",
     )
-    parser.add_argument(
-        "-D", "--device", default="CPU", help="what to infer on (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--inference-precision",
-        choices=("f32", "bf16", "f16"),
-        default="f32",
-        help="what the device calculates in (default: %(default)s, as accuracy_check 2023.3)",
-    )
+    add_device(parser, inference_precision="f32")
     parser.add_argument(
         "--workers",
         type=positive,
         metavar="N",
-        help="videos that are read at once (default: one per four cores)",
+        help="number of videos to read at once (default: one per four cores)",
     )
     add_format(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    from tqdm import tqdm
-
-    from i3d_rgb_tf.evaluate import evaluate
-    from i3d_rgb_tf.report import write_report
+    from i3d_rgb_tf.commands.progress import progress_bar
+    from i3d_rgb_tf.evaluation.evaluate import evaluate
+    from i3d_rgb_tf.evaluation.report import write_report
 
     results = []
     for model in arguments.model:
-        with tqdm(unit="video", disable=None) as progress:
-
-            def show(done: int, total: int, bar: tqdm = progress) -> None:  # type: ignore[type-arg]
-                bar.total = total
-                bar.update(done - bar.n)
-
+        with progress_bar("video") as show:
             result = evaluate(
                 arguments.prepared,
                 model,
@@ -102,12 +90,12 @@ def run(arguments: argparse.Namespace) -> int:
 def _weaknesses(result: Evaluation) -> list[str]:
     worst = sorted(result.classes.items(), key=lambda item: (item[1].fraction, -item[1].count))
     lines = [
-        f"  often wrong: {label}: {each.correct} of {each.count}"
+        f"  low accuracy: {label}: {each.correct} of {each.count}"
         for label, each in worst[:_SHOWN]
         if each.correct < each.count
     ]
     return lines + [
-        f"  confused: {pair.label} named {pair.named}: {pair.count}"
+        f"  confusion: {pair.label} predicted as {pair.predicted}: {pair.count}"
         for pair in result.confusions[:_SHOWN]
     ]
 
@@ -115,7 +103,8 @@ def _weaknesses(result: Evaluation) -> list[str]:
 def _counts(result: Evaluation) -> str:
     used, missing, failed = result.num_videos, len(result.missing), len(result.failed)
     return (
-        f"{used} videos, {missing} missing, {failed} failed, {result.left_out} left out by prepare"
+        f"videos: {used} used, {missing} missing, {failed} failed, {result.left_out} left out by "
+        "prepare"
     )
 
 

@@ -1,4 +1,8 @@
-"""Make the frozen graph from a TensorFlow checkpoint, or a checkpoint from the package."""
+"""Make the frozen graph from a TensorFlow checkpoint.
+
+The graph is written only if its weights are a published set, or with --allow-unknown. Needs
+TensorFlow: pip install 'i3d-rgb-tf[freeze]'.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,8 @@ import argparse
 from pathlib import Path
 
 EXAMPLES = """\
-  i3d-rgb-tf freeze --checkpoint data/checkpoints/rgb_imagenet/model.ckpt
-  i3d-rgb-tf freeze --from-package --write-checkpoint rgb_scratch/model.ckpt
+  i3d-rgb-tf freeze data/checkpoints/rgb_imagenet/model.ckpt
+  i3d-rgb-tf freeze tuned/model.ckpt --allow-unknown -o models
 """
 
 
@@ -15,51 +19,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     from i3d_rgb_tf.commands.arguments import add_allow_unknown, add_output_directory
 
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument(
-        "--checkpoint",
+    parser.add_argument(
+        "checkpoint",
         type=Path,
-        metavar="PREFIX",
-        help="path of a checkpoint up to and without .index",
-    )
-    what.add_argument(
-        "--from-package",
-        action="store_true",
-        help="take rgb_scratch from the package index",
+        metavar="CHECKPOINT",
+        help="path of the checkpoint, with or without its .index",
     )
     add_output_directory(parser)
-    parser.add_argument(
-        "--write-checkpoint",
-        type=Path,
-        metavar="PREFIX",
-        help="also write the tensors as a checkpoint, as DeepMind published it",
-    )
     add_allow_unknown(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    from i3d_rgb_tf.freeze import (
-        freeze_tensors,
-        read_checkpoint,
-        require_tensorflow,
-        write_checkpoint,
-    )
-    from i3d_rgb_tf.graph import require_published
-    from i3d_rgb_tf.package import fetch_tensors
-    from i3d_rgb_tf.spec import load_spec
-    from i3d_rgb_tf.tensors import UNKNOWN_WEIGHTS, identify
+    from i3d_rgb_tf.weights.sources import adopt
 
-    require_tensorflow()
-    checkpoint: Path | None = arguments.checkpoint
-    tensors = read_checkpoint(checkpoint) if checkpoint else fetch_tensors()
-    weights = identify(tensors) or UNKNOWN_WEIGHTS
-    if checkpoint:
-        require_published(checkpoint, weights, allow_unknown=arguments.allow_unknown)
-    path = load_spec().frozen_graph_path(arguments.output_directory)
-    freeze_tensors(tensors, path)
-    print(f"{path}: {weights}")
-    if arguments.write_checkpoint:
-        write_checkpoint(tensors, arguments.write_checkpoint)
-        print(f"{arguments.write_checkpoint}: {weights}")
+    checkpoint: Path = arguments.checkpoint
+    # adopt takes anything else for a frozen graph.
+    index = checkpoint if checkpoint.suffix == ".index" else Path(f"{checkpoint}.index")
+    graph = adopt(index, arguments.output_directory, allow_unknown=arguments.allow_unknown)
+    print(f"{graph.path}: {graph.weights}")
     return 0

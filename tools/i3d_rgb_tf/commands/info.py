@@ -1,4 +1,4 @@
-"""Show what is installed where, and what is in a model tree."""
+"""Show versions, paths, and the contents of a model tree."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EXAMPLES = """\
 """
 
 _PACKAGES = ("openvino", "numpy", "av", "tensorflow", "nncf", "openvino-dev")
-"""Distributions whose version decides what works."""
+"""Distributions whose versions decide what works."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,16 +56,15 @@ def _accuracy_check() -> Path:
 
 
 def _mo() -> Path:
-    import i3d_rgb_tf
-
-    # omz_converter resolves links before it looks for .py at the end.
-    return Path(i3d_rgb_tf.__file__).resolve().parent / "mo.py"
+    # omz_converter resolves links before it looks for the suffix .py.
+    return Path(__file__).resolve().parents[1] / "zoo" / "mo.py"
 
 
 def _document(root: Path) -> dict[str, Any]:
-    from i3d_rgb_tf import __version__
+    from i3d_rgb_tf.choices import PRECISIONS
     from i3d_rgb_tf.commands import COMMANDS
-    from i3d_rgb_tf.spec import PRECISIONS, load_spec
+    from i3d_rgb_tf.spec import load_spec
+    from i3d_rgb_tf.version import __version__
 
     spec = load_spec()
     files = {"frozen_graph": spec.frozen_graph_path(root)}
@@ -81,8 +80,8 @@ def _document(root: Path) -> dict[str, Any]:
             "input": {"name": spec.input_name, "shape": list(spec.shape), "layout": spec.layout},
             "frozen_graph": {
                 "name": spec.frozen_graph.name,
-                "size_bytes": spec.frozen_graph.fingerprint.size_bytes,
-                spec.frozen_graph.fingerprint.algorithm: spec.frozen_graph.fingerprint.digest,
+                "size_bytes": spec.frozen_graph.checksum.size_bytes,
+                spec.frozen_graph.checksum.algorithm: spec.frozen_graph.checksum.digest,
                 "urls": list(spec.frozen_graph.urls),
             },
         },
@@ -119,7 +118,7 @@ def _text(document: dict[str, Any]) -> str:
         ("input", f"{tensor['name']} {shape} {tensor['layout']}, RGB, 0..255"),
         ("frozen graph", f"{graph['name']}, {graph['size_bytes']:,} bytes"),
         ("model tree", folder),
-        *((f"  {name}", "there" if path else "not there") for name, path in tree.items()),
+        *((f"  {name}", "found" if path else "not found") for name, path in tree.items()),
         *((name, version or "not installed") for name, version in document["packages"].items()),
         ("commands", ", ".join(document["commands"])),
     ]

@@ -1,8 +1,9 @@
-"""Check a copy of Kinetics-400 and write what the accuracy is measured on.
+"""Check a copy of Kinetics-400 and prepare it for evaluation.
 
-Knows the archive of CVDF (val/ and annotations/val.csv), folders of classes, and a CSV or JSON
-file of path and label. Continues where it was stopped. Writes OUTPUT/manifest.json, and
-OUTPUT/problems.csv with what is missing, damaged, duplicate or mislabelled, and why.
+Reads the archive of CVDF (val/ and annotations/val.csv), folders of classes, and a CSV or JSON
+file of path and label. Decodes every video once; an interrupted run resumes. Writes
+OUTPUT/manifest.json, and OUTPUT/problems.csv with each file that is missing, damaged, duplicate or
+mislabelled, and the reason.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=directory, required=True, metavar="DIR", help="folder to write to"
     )
     parser.add_argument(
-        "--annotations", type=Path, metavar="FILE.csv", help="CVDF's annotations, if elsewhere"
+        "--annotations",
+        type=Path,
+        metavar="FILE.csv",
+        help="the annotations of CVDF (default: SOURCE/annotations/SPLIT.csv)",
     )
     parser.add_argument(
         "--split", default="val", help="the part of the data set (default: %(default)s)"
@@ -41,39 +45,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also write DIR/kinetics, the JPEG frames and annotations that accuracy_check reads",
     )
     parser.add_argument(
-        "--workers", type=positive, metavar="N", help="processes (default: one per core)"
+        "--workers", type=positive, metavar="N", help="number of processes (default: one per core)"
     )
     add_format(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    from tqdm import tqdm
-
-    from i3d_rgb_tf.kinetics import read_dataset
-    from i3d_rgb_tf.prepare import prepare
+    from i3d_rgb_tf.commands.progress import progress_bar
+    from i3d_rgb_tf.kinetics.annotations import read_dataset
+    from i3d_rgb_tf.kinetics.prepare import prepare
 
     listing = read_dataset(
         arguments.source, split=arguments.split, annotations=arguments.annotations
     )
     if arguments.frames:
-        from i3d_rgb_tf.frames import estimate_bytes
+        from i3d_rgb_tf.kinetics.jpeg_frames import estimate_bytes
 
         needed = estimate_bytes([video.path for video in listing.videos]) / 1e9
         print(f"{len(listing.videos)} videos, frames need about {needed:.1f} GB", file=sys.stderr)
-    with tqdm(total=len(listing.videos), unit="video", disable=None) as progress:
+    with progress_bar("video") as show:
         prepared = prepare(
             listing,
             arguments.output,
             frames=arguments.frames,
             workers=arguments.workers,
-            on_progress=progress.update,
+            on_progress=show,
         )
     counts = {"videos": len(prepared.videos), "problems": len(prepared.problems)}
     if arguments.format == "json":
-        files = {"manifest": str(prepared.manifest), "report": str(prepared.report)}
+        files = {
+            "manifest_path": str(prepared.manifest_path),
+            "problems_path": str(prepared.problems_path),
+        }
         print(json.dumps({**counts, **files}, indent=2))
     else:
-        print(f"{counts['videos']} videos in {prepared.manifest}")
-        print(f"{counts['problems']} problems in {prepared.report}")
+        print(f"videos: {counts['videos']} in {prepared.manifest_path}")
+        print(f"problems: {counts['problems']} in {prepared.problems_path}")
     return 1 if prepared.problems else 0

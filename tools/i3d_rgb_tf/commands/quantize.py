@@ -1,8 +1,8 @@
-"""Make an INT8 model that keeps the answers, from videos that show actions.
+"""Make an INT8 model, written only if it keeps the predictions of FP32.
 
-A third of the clips is not calibrated with; on them the INT8 model is compared with the FP32 one,
-and it is only written if the two name the same action for 98 % of them and the mean KL divergence
-is at most 0.05.
+A third of the clips is held out of calibration. On them the INT8 model is compared with the FP32
+one, and it is written only if 98 % of the top-1 predictions agree and the mean KL divergence is at
+most 0.05.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from i3d_rgb_tf.quantize import Quantization
+    from i3d_rgb_tf.quantization.quantize import Quantization
 
 EXAMPLES = """\
   i3d-rgb-tf quantize --calibration videos/
@@ -22,43 +22,49 @@ EXAMPLES = """\
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    from i3d_rgb_tf.commands.arguments import (
-        add_calibration,
-        add_directory,
-        add_format,
-        directory,
-    )
+    from i3d_rgb_tf.commands.arguments import add_calibration, add_format, add_trees
 
-    add_directory(parser)
-    parser.add_argument(
-        "-o",
-        "--output-directory",
-        type=directory,
-        metavar="DIR",
-        help="root of the tree the IR goes to (default: the one of -d)",
-    )
-    add_calibration(parser, required=True)
+    add_trees(parser)
+    add_calibration(parser)
     add_format(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    from i3d_rgb_tf.quantize import quantize
+    from i3d_rgb_tf.commands.progress import progress_bar
+    from i3d_rgb_tf.quantization.quantize import quantize
 
-    result = quantize(
-        arguments.directory,
-        arguments.calibration,
-        output=arguments.output_directory,
-        accept=arguments.accept,
-    )
+    with progress_bar("clip") as show:
+        result = quantize(
+            arguments.directory,
+            arguments.calibration,
+            output=arguments.output_directory,
+            accept=arguments.accept,
+            on_progress=show,
+        )
     if arguments.format == "json":
         print(json.dumps(_document(result), indent=2))
     else:
-        print(result.summary())
+        print(_text(result))
     return 0
+
+
+def _text(result: Quantization) -> str:
+    record, agreement = result.record, result.record.agreement
+    return "\n".join(
+        [
+            f"calibrated with {record.num_calibration_clips} clips of {record.num_videos} videos",
+            f"compared with FP32 on {agreement.num_clips} held-out clips:",
+            f"  top-1 agreement         {agreement.top1_agreement:.1%}",
+            f"  mean KL divergence      {agreement.mean_kl:.4f}",
+            f"  largest difference      {agreement.worst_difference:.3f}",
+            f"  speed, times FP32       {record.speed_ratio:.2f}",
+            str(result.path),
+        ]
+    )
 
 
 def _document(result: Quantization) -> dict[str, Any]:
     from dataclasses import asdict
 
-    return {"path": str(result.path), **asdict(result.proof)}
+    return {"path": str(result.path), **asdict(result.record)}

@@ -1,4 +1,4 @@
-"""Tell whether the files on disk are the published model and compute what they should."""
+"""Verify that the files on disk are the published model and give the expected results."""
 
 from __future__ import annotations
 

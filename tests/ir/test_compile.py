@@ -1,0 +1,140 @@
+"""Models are compiled to take decoded frames, for devices and precisions that are available."""
+
+from __future__ import annotations
+
+import openvino
+import pytest
+
+from i3d_rgb_tf.errors import DeviceError, ModelError
+from i3d_rgb_tf.ir.compile import compile_model, device_errors
+from i3d_rgb_tf.ir.files import read_ir
+from networks import LABEL_WEIGHTS, gray_clip, infer_clip, save_small_network
+
+
+@pytest.fixture(scope="module")
+def small_network_path(tmp_path_factory):
+    return save_small_network(tmp_path_factory.mktemp("small") / "small.xml")
+
+
+@pytest.fixture
+def model(small_network_path):
+    return read_ir(small_network_path)
+
+
+def test_the_real_model_takes_decoded_frames(model_root, spec):
+    model = read_ir(spec.ir_path(model_root, "FP16"))
+
+    compiled = compile_model(model, cache=False)
+
+    assert tuple(compiled.input(0).shape) == (1, 79, 224, 224, 3)
+    assert compiled.input(0).element_type == openvino.Type.u8
+
+
+@pytest.mark.parametrize(
+    ("pixel_type", "element_type", "level"),
+    [("uint8", openvino.Type.u8, 100), ("float32", openvino.Type.f32, 0.25)],
+)
+def test_pixels_are_bytes_or_fractions(model, pixel_type, element_type, level):
+    compiled = compile_model(model, pixel_type=pixel_type, cache=False)
+
+    assert tuple(compiled.input(0).shape) == (1, 79, 224, 224, 3)
+    assert compiled.input(0).element_type == element_type
+    found = infer_clip(compiled, gray_clip(level, pixel_type))
+    assert found == pytest.approx(level * LABEL_WEIGHTS, abs=1e-4)
+
+
+@pytest.mark.parametrize("hint", ["LATENCY", "THROUGHPUT"])
+@pytest.mark.parametrize("cache", [False, True])
+def test_the_performance_hint_is_passed_on(model, hint, cache, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    compiled = compile_model(model, performance_hint=hint, cache=cache)
+
+    assert hint in str(compiled.get_property("PERFORMANCE_HINT"))
+    assert any(tmp_path.iterdir()) is cache
+
+
+def test_a_device_that_is_not_available_is_an_error(model):
+    with pytest.raises(DeviceError, match="there is no device QPU; OpenVINO sees here: .*CPU"):
+        compile_model(model, "QPU")
+
+
+def test_a_precision_that_the_device_supports_is_used(model):
+    compiled = compile_model(model, inference_precision="f32", cache=False)
+
+    assert compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.f32
+
+
+def test_a_precision_that_the_device_does_not_support_is_an_error(model):
+    available = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    optional = {"BF16": "bf16", "FP16": "f16"}.items()
+    missing = [precision for name, precision in optional if name not in available]
+    if not missing:
+        pytest.skip("this processor supports every precision")
+
+    expected = (
+        f"CPU does not support the inference precision {missing[0]}, it would use (f32|bf16);"
+    )
+    with pytest.raises(DeviceError, match=expected):
+        compile_model(model, inference_precision=missing[0], cache=False)
+
+
+@pytest.mark.parametrize("device", ["AUTO", "AUTO:CPU", "HETERO:CPU", "MULTI:CPU"])
+def test_a_group_of_devices_runs_the_model(device, model):
+    found = infer_clip(compile_model(model, device, cache=False))
+
+    assert found == pytest.approx(100 * LABEL_WEIGHTS, abs=1e-4)
+
+
+@pytest.mark.parametrize("device", ["AUTO", "AUTO:CPU", "HETERO:CPU", "MULTI:CPU"])
+def test_a_precision_that_a_group_of_devices_cannot_guarantee_is_an_error(device, model):
+    with pytest.raises(DeviceError, match=f"{device} does not report .* such as -D CPU"):
+        compile_model(model, device, "f32", cache=False)
+
+
+def test_the_error_for_a_wrong_group_of_devices_is_one_line(model, tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    with pytest.raises(DeviceError, match="HETERO:QPU cannot run the model: .*; try -D CPU") as e:
+        compile_model(model, "HETERO:QPU")
+    assert "\n" not in str(e.value)
+    assert not caplog.text
+
+
+class FakeCore:
+    """An ``openvino.Core`` on a machine with other devices."""
+
+    def __init__(self, available_devices):
+        self.available_devices = available_devices
+
+    def compile_model(self, model, device, properties):
+        return f"compiled for {device}"
+
+
+@pytest.mark.parametrize(
+    ("device", "available"),
+    [("GPU", ["CPU", "GPU.0", "GPU.1"]), ("GPU.1", ["CPU", "GPU.0", "GPU.1"]), ("GPU.0", ["GPU"])],
+)
+def test_a_device_can_be_named_with_or_without_its_number(model, device, available, monkeypatch):
+    monkeypatch.setattr(openvino, "Core", lambda: FakeCore(available))
+
+    assert compile_model(model, device, cache=False) == f"compiled for {device}"
+
+
+def test_the_error_for_a_missing_device_lists_numbered_devices(model, monkeypatch):
+    monkeypatch.setattr(openvino, "Core", lambda: FakeCore(["CPU", "GPU.0", "GPU.1"]))
+
+    with pytest.raises(DeviceError, match=r"no device NPU; OpenVINO sees here: CPU, GPU.0, GPU.1"):
+        compile_model(model, "NPU", cache=False)
+
+
+def test_errors_of_openvino_become_one_line():
+    with pytest.raises(DeviceError, match="^the device failed: out of memory; try -D CPU$"):
+        with device_errors("the device failed"):
+            raise RuntimeError("Exception from plugin.cpp:1:\nout of memory\n")
+
+
+def test_errors_of_this_package_are_raised_unchanged():
+    with pytest.raises(ModelError, match="^another model$"):
+        with device_errors("the device failed"):
+            raise ModelError("another model")

@@ -1,0 +1,138 @@
+"""IR files are checked when they are read, and the .xml and .bin are written together."""
+
+from __future__ import annotations
+
+import numpy as np
+import openvino
+import pytest
+from openvino import opset13 as operations
+
+from i3d_rgb_tf.errors import ModelError, StorageError
+from i3d_rgb_tf.ir.files import find_model, read_ir, save_ir
+from networks import save_small_network
+
+
+def save_other_model(path, input_shape, outputs=400):
+    source = operations.parameter(input_shape, np.float32)
+    axes = np.array(range(1, len(input_shape)))
+    mean = operations.reduce_mean(source, axes, keep_dims=False)
+    weights = operations.constant(np.ones((1, outputs), np.float32))
+    column = operations.unsqueeze(mean, np.array(1))
+    net = operations.matmul(column, weights, False, False)
+    openvino.save_model(openvino.Model([net], [source]), path)
+
+
+# Finding.
+
+
+def test_models_are_found_in_the_order_fp16_fp32_int8(spec, tmp_path):
+    for precision in ("FP16-INT8", "FP32", "FP16"):
+        path = save_small_network(spec.ir_path(tmp_path, precision))
+
+        assert find_model(tmp_path) == path
+
+
+def test_a_tree_without_models_says_how_to_make_one(tmp_path):
+    with pytest.raises(ModelError, match="no converted model in .*; make one with: i3d-rgb-tf"):
+        find_model(tmp_path)
+
+
+# Reading.
+
+
+@pytest.mark.parametrize(
+    ("input_shape", "outputs", "message"),
+    [
+        (
+            (1, 79, 224, 224, 3),
+            400,
+            "takes NDHWC, as the zoo's stock entry makes it, expected NDCHW; convert again",
+        ),
+        (
+            (1, 3, 224, 224),
+            400,
+            "inputs 1x3x224x224 and outputs 1x400, expected 1x79x3x224x224 and 1x400",
+        ),
+        ((1, 79, 3, 224, 224), 600, "outputs 1x600"),
+    ],
+)
+def test_the_ir_of_another_model_is_an_error(tmp_path, input_shape, outputs, message):
+    path = tmp_path / "other.xml"
+    save_other_model(path, input_shape, outputs)
+
+    with pytest.raises(ModelError, match=message):
+        read_ir(path)
+
+
+def test_a_missing_ir_says_how_to_make_one(tmp_path):
+    with pytest.raises(ModelError, match="no model at .*; make it with: i3d-rgb-tf download"):
+        read_ir(tmp_path / "model.xml")
+
+
+def test_an_ir_without_its_bin_is_an_error(tmp_path):
+    path = tmp_path / "model.xml"
+    save_other_model(path, (1, 79, 3, 224, 224))
+    path.with_suffix(".bin").unlink()
+
+    with pytest.raises(ModelError, match=r"has no model.bin beside it; convert again"):
+        read_ir(path)
+
+
+@pytest.mark.parametrize("content", ["", "<net", "<net version='11'", "<html></html>"])
+def test_a_damaged_ir_is_an_error_of_one_line(tmp_path, capfd, content):
+    path = tmp_path / "model.xml"
+    path.write_text(content)
+    path.with_suffix(".bin").write_bytes(b"")
+
+    with pytest.raises(ModelError, match=r"cannot read .*; convert again") as caught:
+        read_ir(path)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_frozen_graph_is_an_error(frozen_graph):
+    with pytest.raises(
+        ModelError, match="it is not an OpenVINO IR, an .xml that begins with <net>"
+    ):
+        read_ir(frozen_graph)
+
+
+def test_a_truncated_bin_is_an_error(model_root, spec, tmp_path):
+    source = spec.ir_path(model_root, "FP16")
+    path = tmp_path / "model.xml"
+    path.write_bytes(source.read_bytes())
+    path.with_suffix(".bin").write_bytes(source.with_suffix(".bin").read_bytes()[:1_000_000])
+
+    with pytest.raises(ModelError, match=r"cannot read .*; convert again"):
+        read_ir(path)
+
+
+# Writing.
+
+
+def test_an_xml_is_never_kept_with_the_bin_of_another_model(tmp_path):
+    source = operations.parameter([1], np.float32)
+    path = tmp_path / "model.xml"
+    path.write_text("of another")
+    # A folder cannot be replaced by a file.
+    path.with_suffix(".bin").mkdir()
+
+    with pytest.raises(StorageError, match="cannot write"):
+        save_ir(openvino.Model([source], [source]), path)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_weights_are_stored_as_fp16_only_on_request(tmp_path, compress):
+    model = read_ir(save_small_network(tmp_path / "small.xml"))
+
+    save_ir(model, tmp_path / "saved.xml", compress_to_fp16=compress)
+
+    assert read_ir(tmp_path / "saved.xml").output(0).element_type == openvino.Type.f32
+    sizes = [(tmp_path / name).stat().st_size for name in ("small.bin", "saved.bin")]
+    assert (sizes[1] < sizes[0]) is compress
+
+
+def test_a_folder_instead_of_an_ir_is_named(tmp_path):
+    with pytest.raises(ModelError, match="is a folder, expected the .xml of an IR; .* with -d"):
+        read_ir(tmp_path)

@@ -1,0 +1,67 @@
+"""A converted model records its weights, its source and its labels."""
+
+from __future__ import annotations
+
+import pytest
+
+from i3d_rgb_tf.ir.files import read_ir, save_ir
+from i3d_rgb_tf.ir.metadata import (
+    SECTION,
+    Provenance,
+    read_provenance,
+    read_section,
+    write_provenance,
+    write_section,
+)
+from i3d_rgb_tf.labels import load_labels
+from networks import save_small_network
+
+
+@pytest.fixture
+def model(tmp_path):
+    return read_ir(save_small_network(tmp_path / "small.xml"))
+
+
+def test_provenance_is_read_as_it_was_written(model):
+    provenance = Provenance("rgb_imagenet", "abc")
+
+    write_provenance(model, provenance)
+
+    assert read_provenance(model) == provenance
+
+
+def test_provenance_of_a_real_model_can_be_replaced(model_root, spec):
+    model = read_ir(spec.ir_path(model_root, "FP32"))
+    provenance = Provenance("unknown", "abc")
+
+    write_provenance(model, provenance)
+
+    assert read_provenance(model) == provenance
+
+
+def test_provenance_is_kept_in_the_file(model, tmp_path):
+    write_provenance(model, Provenance("rgb_scratch", "abc"))
+
+    save_ir(model, tmp_path / "saved" / "model.xml")
+
+    found = read_ir(tmp_path / "saved" / "model.xml")
+    assert read_provenance(found) == Provenance("rgb_scratch", "abc")
+
+
+def test_the_weights_of_an_ir_of_other_tools_are_unknown(model):
+    assert read_provenance(model) == Provenance("unknown", "")
+
+
+def test_labels_are_stored_where_model_api_reads_them(model):
+    write_provenance(model, Provenance("rgb_scratch", "abc"))
+
+    found = read_section(model, ("model_type", "labels"), "model_info")
+    assert found["model_type"] == "Action Classification"
+    assert [each.replace("_", " ") for each in found["labels"].split()] == list(load_labels())
+
+
+def test_a_section_has_only_the_values_that_were_written(model):
+    write_section(model, {"a": 1, "b": 0.5}, SECTION, "part")
+
+    assert read_section(model, ("a", "b", "c"), SECTION, "part") == {"a": "1", "b": "0.5"}
+    assert read_section(model, ("a",), SECTION) == {}

@@ -1,0 +1,64 @@
+"""The named choices of the library and the command line, each in one place.
+
+Only the standard library is imported here, so that ``i3d-rgb-tf --help`` stays instant.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+__all__ = [
+    "FLOAT_PRECISIONS",
+    "INFERENCE_PRECISIONS",
+    "PERFORMANCE_HINTS",
+    "PRECISIONS",
+    "PROTOCOL_NAMES",
+    "SOURCES",
+    "UNKNOWN_WEIGHTS",
+    "WEIGHT_SETS",
+    "ZOO_TOOLS",
+    "FloatPrecision",
+    "InferencePrecision",
+    "PerformanceHint",
+    "Precision",
+    "ProtocolName",
+    "Source",
+    "WeightSet",
+    "ZooTool",
+]
+
+WeightSet = Literal["rgb_imagenet", "rgb_scratch"]
+"""The published weights: ImageNet then Kinetics-400, or Kinetics-400 only."""
+WEIGHT_SETS: tuple[WeightSet, ...] = get_args(WeightSet)
+UNKNOWN_WEIGHTS = "unknown"
+"""How weights are named that are neither of them."""
+
+Source = Literal["zoo", "checkpoint", "package"]
+"""Where weights are downloaded from."""
+SOURCES: tuple[Source, ...] = get_args(Source)
+"""In the order they are tried: what needs no TensorFlow first."""
+
+FloatPrecision = Literal["FP16", "FP32"]
+"""What `convert` stores the weights as."""
+FLOAT_PRECISIONS: tuple[FloatPrecision, ...] = get_args(FloatPrecision)
+
+Precision = Literal["FP16", "FP32", "FP16-INT8"]
+"""The folders of a model tree, as the zoo names them."""
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+"""The preferred one first: FP16 weights give the predictions of FP32 from half the disk space."""
+
+InferencePrecision = Literal["f32", "bf16", "f16"]
+"""The arithmetic of a device, as OpenVINO names it."""
+INFERENCE_PRECISIONS: tuple[InferencePrecision, ...] = get_args(InferencePrecision)
+
+PerformanceHint = Literal["LATENCY", "THROUGHPUT"]
+"""One clip at a time on all cores, or several at once."""
+PERFORMANCE_HINTS: tuple[PerformanceHint, ...] = get_args(PerformanceHint)
+
+ProtocolName = Literal["zoo", "zoo-400", "clip", "paper"]
+"""The evaluation protocols; `i3d_rgb_tf.evaluation.protocols` says what each one is."""
+PROTOCOL_NAMES: tuple[ProtocolName, ...] = get_args(ProtocolName)
+
+ZooTool = Literal["downloader", "converter", "info_dumper", "quantizer"]
+"""The tools of the zoo, without their ``omz_``."""
+ZOO_TOOLS: tuple[ZooTool, ...] = get_args(ZooTool)

@@ -1,0 +1,1 @@
+"""A prepared data set and an IR -> accuracy by protocol."""

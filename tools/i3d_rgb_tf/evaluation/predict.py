@@ -1,0 +1,91 @@
+"""Run the network on each video of a data set by a protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from i3d_rgb_tf.choices import InferencePrecision
+from i3d_rgb_tf.evaluation.protocols import Protocol
+from i3d_rgb_tf.inference.pipeline import OutputList, infer_videos, read_videos
+from i3d_rgb_tf.ir.compile import compile_model, device_errors
+from i3d_rgb_tf.ir.files import read_ir
+from i3d_rgb_tf.ir.metadata import read_provenance
+
+__all__ = ["Network", "VideoResult", "load_network"]
+
+
+@dataclass(frozen=True)
+class VideoResult:
+    """The result for one video."""
+
+    name: str
+    """Name of the video."""
+    probabilities: NDArray[np.float32] | None
+    """(predictions, 400) float32, 0..1, by the protocol; None if the video cannot be read."""
+    reason: str = ""
+    """Why it cannot be read."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network compiled for a protocol."""
+
+    compiled: Any
+    """``openvino.CompiledModel``."""
+    weights: str
+    """``rgb_imagenet``, ``rgb_scratch`` or ``unknown``."""
+    protocol: Protocol
+    """How inputs are made of a video, and predictions of outputs."""
+
+    def predict(
+        self, videos: Iterable[tuple[str, Path]], *, workers: int = 1
+    ) -> Generator[VideoResult, None, None]:
+        """Yield a result for each name and path, in order, reading `workers` videos at once.
+
+        Raises
+        ------
+        DeviceError
+            The device fails.
+        """
+
+        def read(video: tuple[str, Path]) -> Iterator[tuple[slice, NDArray[Any]]]:
+            return self.protocol.read(video[1])
+
+        with (
+            closing(read_videos(videos, read, workers=workers)) as inputs,
+            closing(infer_videos(self.compiled, inputs, OutputList)) as inferred,
+        ):
+            for each in inferred:
+                name, _ = each.video
+                if each.error:
+                    yield VideoResult(name, None, str(each.error))
+                else:
+                    yield VideoResult(name, self.protocol.combine(each.outputs))
+
+
+def load_network(
+    path: Path, protocol: Protocol, *, device: str, inference_precision: InferencePrecision
+) -> Network:
+    """Compile an IR for the inputs of a protocol.
+
+    Raises
+    ------
+    ModelError
+        There is no IR, or it is not this model's.
+    DeviceError
+        There is no such device, or it cannot run the model in the precision.
+    """
+    model = read_ir(path)
+    weights = read_provenance(model).weights
+    with device_errors(f"{device} cannot run {path}"):
+        compiled = compile_model(
+            protocol.adapt(model), device, inference_precision, pixel_type=protocol.pixel_type
+        )
+    return Network(compiled, weights, protocol)

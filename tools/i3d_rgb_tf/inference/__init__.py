@@ -1,0 +1,1 @@
+"""Frames -> outputs of a compiled model, asynchronously and in bounded memory."""

@@ -1,0 +1,1 @@
+"""Frozen graph -> IR on disk -> compiled model."""

@@ -1,0 +1,131 @@
+"""Compile an IR for a device, with decoded frames as its input: uint8, channels-last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+from i3d_rgb_tf.choices import InferencePrecision, PerformanceHint
+from i3d_rgb_tf.errors import DeviceError, I3DError, last_line
+from i3d_rgb_tf.ir.compiled_cache import compile_cached
+from i3d_rgb_tf.spec import load_spec
+
+__all__ = ["CLIP_LAYOUT", "PixelType", "compile_model", "device_errors"]
+
+PixelType = Literal["uint8", "float32"]
+"""What a compiled model takes; float32 for pixels that were scaled to fractions."""
+
+CLIP_LAYOUT = "NDHWC"
+"""Axes of what a compiled model takes: batch, frames, height, width, colours (channels last)."""
+
+
+def compile_model(
+    model: Any,
+    device: str = "CPU",
+    inference_precision: InferencePrecision | None = None,
+    *,
+    pixel_type: PixelType = "uint8",
+    performance_hint: PerformanceHint = "LATENCY",
+    cache: bool = True,
+) -> Any:
+    """Compile an ``openvino.Model`` for input (1, 79, 224, 224, 3), RGB, 0..255.
+
+    The conversion to float and to the network's layout becomes part of the compiled graph,
+    where it takes almost no time.
+
+    Parameters
+    ----------
+    model
+        As `i3d_rgb_tf.ir.files.read_ir` gives it; it is changed.
+    device
+        A device of OpenVINO.
+    inference_precision
+        The arithmetic of the device, or None for its own choice.
+    pixel_type
+        Type of the input.
+    performance_hint
+        ``LATENCY``: all cores on one clip at a time; asynchronous requests keep them busy.
+        ``THROUGHPUT``: several clips at once, each on some of the cores.
+    cache
+        Whether to keep the compiled model on disk for the next process.
+
+    Returns
+    -------
+    openvino.CompiledModel
+
+    Raises
+    ------
+    DeviceError
+        There is no such device, or it does not support the precision, or does not report it.
+    """
+    import openvino
+
+    core = openvino.Core()
+    _check_device(core, device)
+    properties: dict[str, Any] = {"PERFORMANCE_HINT": performance_hint}
+    if inference_precision:
+        properties["INFERENCE_PRECISION_HINT"] = inference_precision
+    model = _with_frames_as_input(model, pixel_type)
+    with device_errors(f"{device} cannot run the model"):
+        if cache:
+            compiled = compile_cached(core, model, device, properties)
+        else:
+            compiled = core.compile_model(model, device, properties)
+    _check_precision(compiled, device, inference_precision)
+    return compiled
+
+
+@contextmanager
+def device_errors(what: str) -> Iterator[None]:
+    """Turn OpenVINO's errors into a `DeviceError` of one line that begins with `what`."""
+    try:
+        yield
+    except I3DError:
+        raise
+    except RuntimeError as error:
+        raise DeviceError(f"{what}: {last_line(error)}; try -D CPU") from error
+
+
+def _check_device(core: Any, device: str) -> None:
+    # HETERO:GPU,CPU or AUTO:GPU name devices behind a colon; OpenVINO checks those itself.
+    if ":" in device or device in ("AUTO", "HETERO", "MULTI", "BATCH"):
+        return
+    available = core.available_devices
+    # The only GPU is listed as GPU, and is GPU.0 as well; OpenVINO refuses a wrong number.
+    if device.split(".", maxsplit=1)[0] not in {name.split(".")[0] for name in available}:
+        raise DeviceError(
+            f"there is no device {device}; OpenVINO sees here: {', '.join(available)}"
+        )
+
+
+def _check_precision(
+    compiled: Any, device: str, inference_precision: InferencePrecision | None
+) -> None:
+    if inference_precision is None:
+        return
+    try:
+        given = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+    except RuntimeError as error:
+        # They also accept one that none of their devices supports.
+        raise DeviceError(
+            f"{device} does not report its inference precision, so {inference_precision} cannot be "
+            "guaranteed; name one device, such as -D CPU, or leave the precision out"
+        ) from error
+    if given != inference_precision:
+        raise DeviceError(
+            f"{device} does not support the inference precision {inference_precision}, it would "
+            f"use {given}; leave the precision out to let the device choose"
+        )
+
+
+def _with_frames_as_input(model: Any, pixel_type: PixelType) -> Any:
+    from openvino import Layout, Type
+    from openvino.preprocess import PrePostProcessor
+
+    processor = PrePostProcessor(model)
+    tensor = processor.input(0)
+    element_type = Type.u8 if pixel_type == "uint8" else Type.f32
+    tensor.tensor().set_element_type(element_type).set_layout(Layout(CLIP_LAYOUT))
+    tensor.model().set_layout(Layout(load_spec().layout))
+    return processor.build()

@@ -1,0 +1,130 @@
+"""Convert a frozen graph to an OpenVINO IR; no other module converts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from i3d_rgb_tf.architecture import OUTPUT_NAME
+from i3d_rgb_tf.choices import FLOAT_PRECISIONS, FloatPrecision
+from i3d_rgb_tf.errors import ModelError, last_line
+from i3d_rgb_tf.hashes import file_digest
+from i3d_rgb_tf.ir.files import save_ir
+from i3d_rgb_tf.ir.metadata import Provenance, write_provenance
+from i3d_rgb_tf.spec import ModelSpec, load_spec
+from i3d_rgb_tf.weights.frozen_graph import identify_frozen_graph, require_published
+
+__all__ = ["convert", "convert_graph"]
+
+
+def convert(
+    frozen_graph: str | Path,
+    output: str | Path,
+    *,
+    precisions: Sequence[FloatPrecision] = FLOAT_PRECISIONS,
+    allow_unknown: bool = False,
+) -> list[Path]:
+    """Convert a frozen graph and save it in a model tree.
+
+    Parameters
+    ----------
+    frozen_graph
+        The published graph, or one made by `i3d_rgb_tf.weights.freeze`.
+    output
+        Root of the tree; the IR goes to ``public/i3d-rgb-tf/<precision>/i3d-rgb-tf.xml``.
+    precisions
+        Types of the stored weights; each gives one IR.
+    allow_unknown
+        Whether to convert weights that DeepMind did not publish; the IR calls them ``unknown``.
+
+    Returns
+    -------
+    list of Path
+        The .xml files, in the order of `precisions`.
+
+    Raises
+    ------
+    StorageError
+        The graph cannot be read, or an IR cannot be written.
+    ModelError
+        The file is not a frozen graph of this network.
+    WeightsError
+        DeepMind did not publish the weights, and `allow_unknown` is False.
+    """
+    for precision in precisions:
+        if precision not in FLOAT_PRECISIONS:
+            raise ValueError(
+                f"precision {precision!r}, expected a list of {' and '.join(FLOAT_PRECISIONS)}; "
+                "quantize makes INT8"
+            )
+    spec = load_spec()
+    model = convert_graph(Path(frozen_graph), allow_unknown=allow_unknown)
+    paths = [spec.ir_path(Path(output), precision) for precision in precisions]
+    for precision, path in zip(precisions, paths, strict=True):
+        save_ir(model, path, compress_to_fp16=precision == "FP16")
+    return paths
+
+
+def convert_graph(frozen_graph: Path, *, allow_unknown: bool = False) -> Any:
+    """Convert a frozen graph to an ``openvino.Model`` in memory.
+
+    Its input `Placeholder` is (1, 79, 3, 224, 224) float32, RGB, 0..255; its output `Softmax` is
+    (1, 400) float32. It raises the errors of `convert`.
+    """
+    weights = identify_frozen_graph(frozen_graph)
+    require_published(frozen_graph, weights, allow_unknown=allow_unknown)
+    model = _read(frozen_graph)
+    spec = load_spec()
+    model = _with_pixels_as_input(model, spec)
+    model.set_friendly_name(spec.name)
+    model.get_parameters()[0].set_friendly_name(spec.input_name)
+    model.input(0).get_tensor().add_names({spec.input_name, f"{spec.input_name}:0"})
+    # Added to the Result's own tensor, the names would replace the one that it has.
+    model.output(0).get_node().input_value(0).get_tensor().add_names(
+        {OUTPUT_NAME, f"{OUTPUT_NAME}:0"}
+    )
+    _name_nodes(model)
+    write_provenance(model, Provenance(weights, file_digest(frozen_graph, "sha384")))
+    return model
+
+
+def _read(frozen_graph: Path) -> Any:
+    """Read the graph and fold its batch norms into the convolutions.
+
+    ``openvino.convert_model`` takes the same two steps, but it also sends telemetry, so it needs
+    the internet and three times as long.
+    """
+    import openvino
+    from openvino._offline_transformations import apply_moc_transformations
+
+    try:
+        model = openvino.Core().read_model(frozen_graph)
+        apply_moc_transformations(model, cf=False)
+    except RuntimeError as error:
+        raise ModelError(f"OpenVINO cannot convert {frozen_graph}: {last_line(error)}") from error
+    return model
+
+
+def _name_nodes(model: Any) -> None:
+    """Name the nodes that OpenVINO added by their position, so that the IR is always the same.
+
+    OpenVINO numbers them across the whole process.
+    """
+    for position, node in enumerate(model.get_ordered_ops()):
+        if re.fullmatch(r"[A-Za-z]+_\d+", node.get_friendly_name()):
+            node.set_friendly_name(f"{node.get_type_name()}_{position}")
+
+
+def _with_pixels_as_input(model: Any, spec: ModelSpec) -> Any:
+    """Add the change of layout, the mean and the scale before the network."""
+    from openvino import Layout
+    from openvino.preprocess import PrePostProcessor
+
+    processor = PrePostProcessor(model)
+    tensor = processor.input(0)
+    tensor.tensor().set_layout(Layout(spec.layout))
+    tensor.model().set_layout(Layout(spec.source_layout))
+    tensor.preprocess().mean(spec.mean).scale(spec.scale)
+    return processor.build()

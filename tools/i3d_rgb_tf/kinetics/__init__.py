@@ -1,0 +1,1 @@
+"""A copy of Kinetics-400 -> a checked data set."""

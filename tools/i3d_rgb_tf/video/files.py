@@ -1,0 +1,109 @@
+"""Find the videos in folders, and check that a file can be read."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from i3d_rgb_tf.errors import VideoError
+
+__all__ = ["VIDEO_SUFFIXES", "check_file", "find_videos"]
+
+VIDEO_SUFFIXES = frozenset(
+    {
+        ".3gp",
+        ".asf",
+        ".avi",
+        ".flv",
+        ".gif",
+        ".m2ts",
+        ".m4v",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".ogv",
+        ".ts",
+        ".vob",
+        ".webm",
+        ".wmv",
+    }
+)
+"""Files in a folder with one of these suffixes are videos."""
+
+
+def find_videos(paths: Iterable[Path]) -> list[Path]:
+    """Return the given files, and the videos in the given folders and their subfolders.
+
+    The videos of each folder are sorted; hidden files and folders are skipped. A path that is not
+    a folder is returned whatever its suffix is, and even if there is no such file: the error is
+    raised when it is read.
+
+    Raises
+    ------
+    VideoError
+        A folder holds no video, or it cannot be listed.
+    """
+    videos: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            videos.append(path)
+            continue
+        found = sorted(_videos_below(path))
+        if not found:
+            suffixes = " ".join(sorted(VIDEO_SUFFIXES))
+            raise VideoError(f"{path} holds no video; expected files ending with {suffixes}")
+        videos += found
+    return videos
+
+
+def _videos_below(folder: Path) -> Iterator[Path]:
+    def stop(error: OSError) -> None:
+        raise VideoError(
+            f"cannot list {error.filename}: {error.strerror}; make it readable or leave it out"
+        ) from error
+
+    for place, folders, names in os.walk(folder, onerror=stop):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            file = Path(place, name)
+            # macOS adds a file `._name.mp4` for every file it copies to another file system.
+            if file.suffix.lower() in VIDEO_SUFFIXES and not name.startswith("."):
+                yield file
+
+
+def check_file(path: Path) -> None:
+    """Raise unless `path` is a regular file that can be read and is not empty.
+
+    A pipe or a device is refused: its end cannot be checked, and opening one may block.
+
+    Raises
+    ------
+    VideoError
+        It is missing, a folder, a pipe, empty, or not readable.
+    """
+    try:
+        status = path.stat()
+        if stat.S_ISREG(status.st_mode):
+            path.open("rb").close()
+    except FileNotFoundError as error:
+        raise VideoError(f"there is no video {path}; check the path") from error
+    except OSError as error:
+        raise VideoError(
+            f"cannot read {path}: {error.strerror}; expected a file you may read"
+        ) from error
+    except ValueError as error:
+        # A NUL byte, or a character that the file system cannot encode.
+        raise VideoError(f"{str(path)!r} is not a path: {error}; check the path") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise VideoError(f"{path} is a folder, expected a video file; name the files in it")
+    if not stat.S_ISREG(status.st_mode):
+        raise VideoError(
+            f"{path} is a pipe or a device, expected a video file; save the video first"
+        )
+    if not status.st_size:
+        raise VideoError(f"{path} is empty (0 bytes), expected a video; get the file again")
