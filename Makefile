@@ -1,31 +1,34 @@
-# make demo   a labelled video from real weights, from nothing but Python and make
-# make test   every test but those of the zoo's tools
-# make check  style, types and floors
-# make help   the rest
+# make demo       classify a sample video with real weights; needs only Python and make
+# make test       all tests, except those that need environments of their own
+# make test-fast  the tests that need no weights, no package index and no shared data
+# make check      style, types and layers
+# make help       the rest
 
 VENV := .venv
 BIN := $(VENV)/bin
-# The first Python that the package supports; or name one: make demo PYTHON=python3.12
+# The first Python that the extras support; or choose one: make demo PYTHON=python3.12
 PYTHON ?= $(shell for each in python3.11 python3.12 python3.13 python3.10 python3; do \
 	$$each -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' \
 	2>/dev/null && echo $$each && break; done)
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 METADATA := setup.cfg setup.py pyproject.toml
 
-# Compiled models and packages that are fetched stay in the checkout.
+# Keeps compiled models and downloads in the checkout.
 RUN := XDG_CACHE_HOME=$(CURDIR)/.cache PYTHONDONTWRITEBYTECODE=1
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help demo test check format test-zoo clean
+.PHONY: help demo test test-fast check format test-zoo clean
 
 help:
-	@echo 'make demo      get weights, convert them, name the action in a video'
-	@echo 'make test      run the tests with coverage'
-	@echo 'make check     check style, types and floors'
-	@echo 'make format    put the style right'
-	@echo 'make test-zoo  run the zoo'\''s stock tools on the entry, in environments of their own'
-	@echo 'make clean     remove everything that was made, downloads too'
+	@echo 'make demo       download weights, convert them, name the actions in a sample video'
+	@echo 'make test       run the tests with coverage'
+	@echo 'make test-fast  run the tests that need no weights, no package index and no shared data'
+	@echo 'make check      check style, types and layers'
+	@echo 'make format     fix the style'
+	@echo 'make test-zoo   run the zoo'\''s own tools on the entry, and install the built package,'
+	@echo '                in environments of their own'
+	@echo 'make clean      remove everything that was made or downloaded'
 
 demo: $(VENV)/freeze.stamp
 	@$(RUN) $(BIN)/i3d-rgb-tf demo -d .cache/demo
@@ -33,20 +36,23 @@ demo: $(VENV)/freeze.stamp
 test: $(VENV)/test.stamp
 	@$(RUN) $(BIN)/python -m pytest --quiet --cov --cov-report=term
 
+test-fast: $(VENV)/test.stamp
+	@$(RUN) $(BIN)/python -m pytest --quiet --numprocesses auto -m 'not weights and not index and not shared'
+
 check: $(VENV)/dev.stamp $(VENV)/test.stamp
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy
-	@$(RUN) $(BIN)/python -m pytest --quiet tests/test_floors.py
+	@$(RUN) $(BIN)/python -m pytest --quiet tests/test_layers.py
 
 format: $(VENV)/dev.stamp
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format --quiet .
 
 test-zoo: $(VENV)/dev.stamp $(VENV)/test.stamp
-	@$(RUN) $(BIN)/nox --tags zoo
+	@$(RUN) $(BIN)/nox --tags ci
 
 $(VENV)/python.stamp:
-	@test -n '$(PYTHON)' || { echo 'Python 3.10 to 3.13 is needed; name it: make PYTHON=...' >&2; exit 1; }
+	@test -n '$(PYTHON)' || { echo 'Python 3.10 to 3.13 is needed; choose it with: make PYTHON=...' >&2; exit 1; }
 	@echo 'Making $(VENV) with $(PYTHON)'
 	@$(PYTHON) -m venv --clear $(VENV)
 	@touch $@

@@ -6,15 +6,18 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
+import yaml
 
 from i3d_rgb_tf import __version__
 
-# What a checkout has; what a build leaves behind in it must not decide the test.
+# The files of a checkout, without what an earlier build may have left in it.
 SOURCES = ("LICENSE", "MANIFEST.in", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile")
-SOURCES += ("model.yml", "noxfile.py", "pyproject.toml", "setup.cfg", "setup.py", "models", "tools")
+SOURCES += ("model.yml", "noxfile.py", "pyproject.toml", "setup.cfg", "setup.py", "CITATION.cff")
+SOURCES += ("bench", "docs", "models", "tools")
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +35,7 @@ def sources(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def clean_environment(**added: str) -> dict[str, str]:
-    """Return the environment without what would reach into a copy: other paths, coverage."""
+    """Return the environment without other import paths and without coverage."""
     reaching = ("PYTHONPATH", "COV_", "COVERAGE_")
     return {k: v for k, v in os.environ.items() if not k.startswith(reaching)} | added
 
@@ -47,73 +50,34 @@ def run(*command: object, cwd: Path | None = None) -> str:
     return result.stdout
 
 
-def build(kind: str, sources: Path, output: Path) -> Path:
-    run(sys.executable, "-m", "build", "--no-isolation", f"--{kind}", "-o", output, sources)
-    (archive,) = output.iterdir()
-    return archive
-
-
 @pytest.fixture(scope="session")
 def wheel(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the wheel built from the sources."""
-    return build("wheel", sources, tmp_path_factory.mktemp("wheel"))
-
-
-@pytest.fixture(scope="session")
-def wheel_of_sdist(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the wheel built from the source distribution."""
-    sdist = build("sdist", sources, tmp_path_factory.mktemp("sdist"))
-    unpacked = tmp_path_factory.mktemp("unpacked")
-    shutil.unpack_archive(sdist, unpacked, filter="data")
-    (folder,) = unpacked.iterdir()
-    return build("wheel", folder, tmp_path_factory.mktemp("wheel-of-sdist"))
-
-
-def installed_entry(environment: Path, *what: object) -> Path:
-    """Install into a new environment that borrows the dependencies; return the entry it finds."""
-    run(sys.executable, "-m", "venv", "--without-pip", environment)
-    python = environment / "bin" / "python"
-    (site_packages,) = environment.glob("lib/python*/site-packages")
-    # A folder named in a .pth file comes after the environment's own, and its .pth files are
-    # not read, so an editable install in it is not seen.
-    (site_packages / "borrowed.pth").write_text(f"{sysconfig.get_paths()['purelib']}\n")
-    install = (sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps")
-    run(*install, "--ignore-installed", "--no-build-isolation", *what)
-    command = environment / "bin" / "i3d-rgb-tf"
-    assert run(command, "--version").split() == ["i3d-rgb-tf", __version__]
-    entry = run(command, "info", "--entry", cwd=environment)
-    assert entry == run(python, "-m", "i3d_rgb_tf", "info", "--entry", cwd=environment)
-    for option in ("--accuracy-check", "--mo"):
-        assert Path(run(command, "info", option).strip()).is_file()
-    return Path(entry.strip())
-
-
-@pytest.mark.parametrize("kind", ["wheel", "wheel_of_sdist"])
-def test_a_wheel_carries_the_entry(
-    request: pytest.FixtureRequest, tmp_path: Path, sources: Path, kind: str
-) -> None:
-    entry = installed_entry(tmp_path / "env", request.getfixturevalue(kind))
-
-    assert entry.is_relative_to(tmp_path.resolve() / "env")
-    assert entry.parts[-4:] == ("i3d_rgb_tf", "zoo_entry", "public", "i3d-rgb-tf")
-    assert (entry.parent / "licenses" / "APACHE-2.0.txt").is_file()
-    # pip compiles the scripts; that folder is not of the entry.
-    found, original = (
-        {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-        for folder in (entry, sources / "models" / "public" / "i3d-rgb-tf")
-    )
-    assert found == original
+    """Return the wheel built from the sources; nox installs it, and the source distribution."""
+    output = tmp_path_factory.mktemp("wheel")
+    run(sys.executable, "-m", "build", "--no-isolation", "--wheel", "-o", output, sources)
+    (archive,) = output.iterdir()
+    return archive
 
 
 def test_an_editable_install_reads_the_entry_from_the_sources(
     tmp_path: Path, sources: Path
 ) -> None:
-    entry = installed_entry(tmp_path / "env", "--editable", sources)
+    environment = tmp_path / "env"
+    run(sys.executable, "-m", "venv", "--without-pip", environment)
+    python = environment / "bin" / "python"
+    (site_packages,) = environment.glob("lib/python*/site-packages")
+    # The new environment borrows the dependencies. Python reads no .pth file in a folder that a
+    # .pth file names, so an editable install there is not seen.
+    (site_packages / "borrowed.pth").write_text(f"{sysconfig.get_paths()['purelib']}\n")
+    install = (sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps")
 
-    assert entry == sources.resolve() / "models" / "public" / "i3d-rgb-tf"
+    run(*install, "--ignore-installed", "--no-build-isolation", "--editable", sources)
+
+    entry = run(environment / "bin" / "i3d-rgb-tf", "info", "--entry", cwd=environment).strip()
+    assert Path(entry) == sources.resolve() / "models" / "public" / "i3d-rgb-tf"
 
 
-def test_a_wheel_has_the_data_and_nothing_of_the_tests(wheel: Path, sources: Path) -> None:
+def test_a_wheel_has_the_data_and_no_tests(wheel: Path, sources: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
 
     data = sources / "tools" / "i3d_rgb_tf" / "data"
@@ -123,7 +87,37 @@ def test_a_wheel_has_the_data_and_nothing_of_the_tests(wheel: Path, sources: Pat
     assert tops == {"i3d_rgb_tf", f"i3d_rgb_tf-{__version__}.dist-info"}
 
 
-def test_an_installation_without_the_entry_says_what_to_do(tmp_path: Path, wheel: Path) -> None:
+def test_the_wheel_names_the_systems_and_pythons_it_is_for(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (each for each in archive.namelist() if each.endswith(".dist-info/METADATA"))
+        metadata = message_from_bytes(archive.read(name))
+
+    classifiers = metadata.get_all("Classifier", [])
+    assert metadata["Requires-Python"] == ">=3.10"
+    assert "Operating System :: OS Independent" not in classifiers
+    assert "Operating System :: POSIX :: Linux" in classifiers
+    assert "Programming Language :: Python :: 3.14" in classifiers
+
+
+def test_the_citation_names_this_version_and_the_paper(repository: Path) -> None:
+    citation = yaml.safe_load((repository / "CITATION.cff").read_text(encoding="utf-8"))
+
+    # The keys that Citation File Format 1.2.0 requires, of the file and of a reference.
+    assert {"cff-version", "message", "title", "authors"} <= citation.keys()
+    assert (citation["cff-version"], citation["title"]) == ("1.2.0", "i3d-rgb-tf")
+    assert citation["version"] == __version__
+    assert citation["license"] == "Apache-2.0"
+    (paper,) = citation["references"]
+    assert {"type", "title", "authors"} <= paper.keys()
+    assert paper["title"].startswith("Quo Vadis, Action Recognition?")
+    assert [author["family-names"] for author in paper["authors"]] == ["Carreira", "Zisserman"]
+    assert paper["doi"] == "10.1109/CVPR.2017.502"
+    assert {"type": "other", "value": "arXiv:1705.07750"} in paper["identifiers"]
+
+
+def test_an_installation_without_the_entry_is_reported_with_a_remedy(
+    tmp_path: Path, wheel: Path
+) -> None:
     broken = tmp_path / "broken"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(broken)
