@@ -88,7 +88,7 @@ def _check_installation(session: nox.Session, environment: Path) -> None:
 
 
 def _version() -> str:
-    source = Path("tools", "i3d_rgb_tf", "__init__.py").read_text(encoding="utf-8")
+    source = Path("tools", "i3d_rgb_tf", "version.py").read_text(encoding="utf-8")
     return re.search(r'__version__ = "(.*)"', source)[1]
 
 
