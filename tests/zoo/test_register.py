@@ -625,3 +625,10 @@ def test_the_commands_print_what_they_did(zoo, tmp_path, capsys):
         "entry": str(zoo.entry),
         "advice": f"register ours with: i3d-rgb-tf zoo register --zoo {tmp_path}",
     }
+
+
+def test_a_file_in_the_place_of_the_records_is_named(zoo):
+    zoo.records.write_text("")
+
+    with pytest.raises(ZooError, match=re.escape(f"File exists; check {zoo.records}")):
+        register(zoo)

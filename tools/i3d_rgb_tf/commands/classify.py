@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
             continue
         results.append(result)
         if arguments.format == "text":
-            say(_text(result))
+            say(format_text(result))
             # A reader at the other end of a pipe sees each result at once.
             sys.stdout.flush()
     if arguments.format == "json":
@@ -117,7 +117,8 @@ def _with_progress(
         yield from ((result, progress.write) for result in progress)
 
 
-def _text(result: Classification) -> str:
+def format_text(result: Classification) -> str:
+    """Return the result for people: a line about the video, and one for each prediction."""
     head = (
         f"{result.video}: {result.duration_seconds:.1f} s, {result.num_frames} frames, "
         f"{result.num_clips} {'clip' if result.num_clips == 1 else 'clips'}, "

@@ -105,12 +105,10 @@ def fetch_video(path: Path) -> None:
 
 def _classify(video: Path, path: Path) -> int:
     from i3d_rgb_tf.classify import load_model
+    from i3d_rgb_tf.commands.classify import format_text
 
     _show_command(f"i3d-rgb-tf classify -m {path} {video}")
-    result = load_model(path).classify(video)
-    print(f"{video.name}: {result.duration_seconds:.1f} s, weights {result.weights}")
-    for prediction in result.predictions:
-        print(f"  {prediction.probability:7.4f}  {prediction.label}")
+    print(format_text(load_model(path).classify(video)))
     return 0
 
 
