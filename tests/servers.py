@@ -65,9 +65,9 @@ class FaultyServer:
             def do_GET(self) -> None:
                 outer.requests.append(self.path)
                 behaviours = outer.responses.get(self.path, [status(404)])
-                behaviours[0](self)
-                if len(behaviours) > 1:
-                    behaviours.pop(0)
+                # Taken before the response is sent: the next request may come at once.
+                behaviour = behaviours.pop(0) if len(behaviours) > 1 else behaviours[0]
+                behaviour(self)
 
             def log_message(self, *args: object) -> None:
                 pass
