@@ -6,8 +6,10 @@ import json
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import openvino
 import pytest
@@ -15,7 +17,7 @@ import pytest
 from i3d_rgb_tf import classify, load_model
 from i3d_rgb_tf.classify import Model, classify_while_loading
 from i3d_rgb_tf.cli import main
-from i3d_rgb_tf.errors import ModelError, VideoError
+from i3d_rgb_tf.errors import DatasetError, ModelError, VideoError
 from i3d_rgb_tf.ir.files import find_model
 from i3d_rgb_tf.labels import load_labels
 from i3d_rgb_tf.reference import waves_clip
@@ -125,6 +127,33 @@ def test_the_probabilities_of_a_video_are_the_mean_of_its_clips(model, basketbal
         assert prediction.probability == found.probabilities[prediction.index]
 
 
+def test_frames_get_the_probabilities_of_their_file(model, basketball):
+    expected = model.classify(basketball, top_k=3)
+
+    found = model.classify_frames(read_frames(basketball), frames_per_second=25, top_k=3)
+
+    assert found == replace(expected, video="")
+    np.testing.assert_array_equal(found.probabilities, expected.probabilities)
+
+
+def test_frames_that_opencv_decodes_get_the_probabilities_of_their_file(model, shared_folder):
+    video = shared_folder / "clips" / "omz_action_recognition.gif"
+    capture = cv2.VideoCapture(str(video))
+    rate = capture.get(cv2.CAP_PROP_FPS)
+
+    def frames():
+        while (found := capture.read())[0]:
+            yield found[1][..., ::-1]
+
+    expected = model.classify(video)
+    found = model.classify_frames(frames(), frames_per_second=rate)
+
+    assert rate == pytest.approx(50 / 3)
+    assert found.predictions[0].label == "texting"
+    assert found == replace(expected, video="")
+    np.testing.assert_array_equal(found.probabilities, expected.probabilities)
+
+
 @pytest.mark.parametrize(
     "clip", [np.zeros((79, 224, 224, 3)), np.zeros((64, 224, 224, 3), np.uint8)]
 )
@@ -139,6 +168,8 @@ def test_top_k_out_of_range_is_refused(model, top_k):
         model.classify("any.mp4", top_k=top_k)
     with pytest.raises(ValueError, match=f"top_k is {top_k}, expected 1..400"):
         next(classify_while_loading(lambda: model, ["any.mp4"], top_k=top_k))
+    with pytest.raises(ValueError, match=f"top_k is {top_k}, expected 1..400"):
+        model.classify_frames([], frames_per_second=25, top_k=top_k)
 
 
 def test_classify_raises_the_error_of_a_video_that_cannot_be_read(model, tmp_path):
@@ -220,6 +251,55 @@ def test_the_next_video_is_decoded_while_the_last_clips_of_one_are_inferred(monk
     # No further than a clip ahead, however many videos there are.
     assert "open 5" in events
     assert "open 6" not in events
+
+
+def test_frames_are_taken_while_the_device_infers():
+    events = []
+    taken = []
+
+    def frames():
+        for index in range(10 * 2 * 79):
+            taken.append(index)
+            yield np.full((256, 256, 3), index // (2 * 79), np.uint8)
+
+    class Watched(list):
+        def append(self, event):
+            events.append((event, len(taken)))
+
+    found = fake_model(Watched()).classify_frames(frames(), frames_per_second=50)
+
+    assert (found.num_clips, found.num_frames, found.video) == (10, 790, "")
+    # The first clip is on the device when its frames are taken, and so on.
+    inferred = [number for event, number in events if event.startswith("infer")]
+    assert inferred == [2 * 79 * count for count in range(1, 11)]
+    assert events[2][0] == "wait"
+
+
+def test_no_frames_are_an_error():
+    with pytest.raises(VideoError, match="the video has no frames, expected at least 1"):
+        fake_model([]).classify_frames([], frames_per_second=25)
+
+
+def test_the_frame_rate_of_frames_is_required_and_checked_first():
+    with pytest.raises(TypeError, match="frames_per_second"):
+        fake_model([]).classify_frames([])
+    with pytest.raises(ValueError, match="frames_per_second is 0.0, expected a finite number"):
+        fake_model([]).classify_frames(iter([None]), frames_per_second=0.0)
+
+
+@pytest.mark.parametrize("num_frames", [0, 200])
+@pytest.mark.parametrize("kind", [OSError, VideoError, DatasetError, KeyboardInterrupt])
+def test_an_error_of_the_frames_themselves_is_raised_unchanged(kind, num_frames):
+    error = kind("the camera is gone")
+
+    def frames():
+        yield from [np.zeros((256, 256, 3), np.uint8)] * num_frames
+        raise error
+
+    with pytest.raises(kind) as caught:
+        fake_model([]).classify_frames(frames(), frames_per_second=25)
+
+    assert caught.value is error
 
 
 def test_the_first_video_is_read_while_the_model_is_loaded(tmp_path):

@@ -12,11 +12,12 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
 from i3d_rgb_tf.errors import VideoError
-from i3d_rgb_tf.video.decode import read_frames
+from i3d_rgb_tf.video.decode import read_frames, resample_frames
 from videos import (
     cut,
     gray,
@@ -297,6 +298,113 @@ def test_metadata_that_is_not_utf_8_is_accepted(tmp_path):
     assert len(list(read_frames(video))) == 2
 
 
+# Frames that are decoded already.
+
+
+def frames_of_opencv(capture):
+    while (found := capture.read())[0]:
+        yield found[1][..., ::-1]
+
+
+@pytest.mark.parametrize("rate", [5, 12, 24, 25, Fraction(30000, 1001), 50, 60])
+def test_decoded_frames_are_resampled_as_those_of_a_file(tmp_path, rate):
+    video = write_video(tmp_path / "x.mp4", ramp(40), rate=rate)
+    capture = cv2.VideoCapture(str(video))
+
+    found = places(resample_frames(frames_of_opencv(capture), capture.get(cv2.CAP_PROP_FPS)))
+
+    assert found == places(frames_of_ffmpeg(video, ("fps", "25")))
+    assert found == places(read_frames(video))
+    assert found == places(resample_frames(map(gray, range(10, 250, 6)), rate))
+
+
+@pytest.mark.parametrize("size", [(64, 64), (333, 201), (480, 640), (720, 1280)])
+def test_decoded_frames_are_scaled_as_those_of_a_file(tmp_path, size):
+    random = np.random.default_rng(7)
+    frames = [random.integers(0, 256, (*size, 3), np.uint8) for _ in range(2)]
+    video = write_video(tmp_path / "x.mkv", frames, codec="ffv1", pix_fmt="bgr0")
+
+    found = list(resample_frames(frames, 25))
+
+    assert all(frame.flags.c_contiguous for frame in found)
+    np.testing.assert_array_equal(found, list(read_frames(video)))
+
+
+class ArrayOfAnotherLibrary:
+    """A frame that NumPy can convert, such as a tensor."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __array__(self, dtype=None, copy=None):
+        return self.array
+
+
+@pytest.mark.parametrize(
+    "make",
+    [list, iter, np.stack, lambda frames: map(ArrayOfAnotherLibrary, frames)],
+    ids=["list", "generator", "4-D array", "other arrays"],
+)
+@pytest.mark.parametrize("rate", [25, 25.0, np.float32(25), np.int64(25), Fraction(25)])
+def test_frames_of_the_right_size_and_rate_are_unchanged(make, rate):
+    frames = noise(3, 256)
+
+    np.testing.assert_array_equal(list(resample_frames(make(frames), rate)), frames)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda frame: frame[:256, :256, ::-1],
+        lambda frame: frame[255::-1, :256],
+        lambda frame: frame[4:260, 5:261],
+        lambda frame: frame.transpose(1, 0, 2)[:256, :256],
+    ],
+    ids=["BGR", "upside down", "a crop", "transposed"],
+)
+def test_frames_that_are_not_contiguous_are_taken(view):
+    frame = view(noise(1, 300)[0])
+    assert not frame.flags.c_contiguous
+
+    np.testing.assert_array_equal(list(resample_frames([frame], 25)), [frame])
+
+
+def test_frames_are_copied_from_a_decoder_that_reuses_its_array():
+    frame = gray(0, 256, 256)
+
+    def reused():
+        for level in (10, 16, 22):
+            frame[:] = level
+            yield frame
+
+    assert places(resample_frames(reused(), 12.5)) == [0, 0, 1, 1, 2, 2]
+
+
+def test_decoded_frames_may_differ_in_size():
+    frames = [gray(9, 64, 48), gray(9, 48, 64), gray(9, 256, 256)]
+
+    shapes = [frame.shape for frame in resample_frames(frames, 25)]
+
+    assert shapes == [(256, 341, 3), (341, 256, 3), (256, 256, 3)]
+
+
+def test_decoded_frames_are_taken_as_they_are_needed():
+    taken = []
+
+    def decode():
+        for index in range(20):
+            taken.append(index)
+            yield gray(9)
+
+    frames = resample_frames(decode(), 50)
+
+    assert taken == []
+    for count in range(1, 6):
+        next(frames)
+        # Every second frame is shown, until the frame after it.
+        assert len(taken) == 2 * count
+
+
 # Errors.
 
 
@@ -456,6 +564,30 @@ def test_a_video_without_decodable_frames_is_an_error(tmp_path):
     video.write_bytes(data)
 
     assert "after 0 frames" in error_of(video)
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (np.zeros((3, 256, 341), np.uint8), r"\(3, 256, 341\) uint8, .*; give channels-last RGB"),
+        (np.zeros((256, 341, 3), np.float32), r"\(256, 341, 3\) float32, expected .* uint8;"),
+        (np.zeros((256, 341), np.uint8), r"\(256, 341\) uint8, expected \(height, width, 3\)"),
+        (np.zeros((256, 341, 4), np.uint8), r"\(256, 341, 4\) uint8, expected \(height, width, 3"),
+        (np.zeros((2, 9, 9, 3), np.uint8), r"\(2, 9, 9, 3\) uint8, expected \(height, width, 3\)"),
+        (np.zeros((0, 341, 3), np.uint8), r"\(0, 341, 3\) uint8, expected \(height, width, 3\)"),
+        ("x.mp4", r"\(\) <U5, expected \(height, width, 3\) uint8;"),
+        (gray(9, 2, 80), "2x80, expected a ratio of the sides of at most 32; crop it first"),
+    ],
+)
+def test_a_decoded_frame_of_another_shape_or_type_is_an_error(frame, message):
+    with pytest.raises(VideoError, match=f"^a frame is {message}"):
+        list(resample_frames([gray(9), frame], 25))
+
+
+@pytest.mark.parametrize("rate", [0, -25, 0.0009, np.nan, np.inf, None, "25"])
+def test_an_impossible_frame_rate_is_an_error_before_a_frame_is_taken(rate):
+    with pytest.raises(ValueError, match=r"^frames_per_second is .*, expected a finite number >= "):
+        resample_frames([], rate)
 
 
 def test_decoders_print_nothing(tmp_path):

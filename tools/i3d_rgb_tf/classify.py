@@ -1,4 +1,4 @@
-"""Video files -> action labels: `load_model`, and a `Model` that predicts and classifies."""
+"""Videos -> action labels: `load_model`, and a `Model` that predicts and classifies."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from i3d_rgb_tf.choices import InferencePrecision, PerformanceHint
 from i3d_rgb_tf.errors import ModelError, VideoError
@@ -21,8 +22,8 @@ from i3d_rgb_tf.ir.files import find_model, read_ir
 from i3d_rgb_tf.ir.metadata import read_provenance
 from i3d_rgb_tf.labels import NUM_LABELS, load_labels
 from i3d_rgb_tf.spec import load_spec
-from i3d_rgb_tf.video.clips import read_clips
-from i3d_rgb_tf.video.decode import FRAMES_PER_SECOND
+from i3d_rgb_tf.video.clips import center_crop, read_cropped, split_clips
+from i3d_rgb_tf.video.decode import FRAMES_PER_SECOND, resample_frames
 
 __all__ = [
     "Classification",
@@ -52,7 +53,7 @@ class Classification:
     """What the network predicts for one video."""
 
     video: str
-    """Path as it was given."""
+    """Path as it was given; empty for frames."""
     num_frames: int
     """Frames after resampling to 25 per second."""
     duration_seconds: float
@@ -127,9 +128,45 @@ class Model:
             The device fails.
         """
         (result,) = self.classify_all([video], top_k=top_k)
-        if isinstance(result, VideoError):
-            raise result
-        return result
+        return _or_raise(result)
+
+    def classify_frames(
+        self,
+        frames: Iterable[ArrayLike],
+        *,
+        frames_per_second: float | Fraction,
+        top_k: int = 5,
+    ) -> Classification:
+        """Name the actions in the frames of a video that is decoded already.
+
+        The frames are resampled, scaled, cropped and cut into clips as `classify` does with those
+        of a file. They are taken one by one while the device infers, and never held as a whole.
+
+        Parameters
+        ----------
+        frames
+            Each (height, width, 3) uint8, RGB, 0..255, of any size, or what `numpy.asarray` makes
+            one of. May be an array with one more axis, or a generator.
+        frames_per_second
+            Their constant rate, 0.001 or more.
+        top_k
+            How many actions to name, 1..400.
+
+        Raises
+        ------
+        ValueError
+            The rate is not a finite number, 0.001 or more.
+        VideoError
+            A frame has another shape or type, or there are none.
+        DeviceError
+            The device fails.
+        """
+        _check_top_k(top_k)
+        resampled = resample_frames(frames, frames_per_second)
+        size = load_spec().frame_size
+        clips = _clips(center_crop(frame, size) for frame in resampled)
+        (result,) = _classify(self, read_videos([""], lambda _: clips), top_k)
+        return _or_raise(result)
 
     def classify_all(
         self, videos: Iterable[str | Path], *, top_k: int = 5
@@ -251,8 +288,16 @@ def _classify(
         for found in inferred:
             if isinstance(found.error, VideoError):
                 yield found.error
+            elif found.error:
+                raise found.error
             else:
                 yield _classification(model, found, top_k)
+
+
+def _or_raise(result: Classification | VideoError) -> Classification:
+    if isinstance(result, VideoError):
+        raise result
+    return result
 
 
 def _classification(
@@ -273,9 +318,12 @@ def _classification(
 
 
 def _read(video: str | Path) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    return _clips(read_cropped(Path(video), load_spec().frame_size))
+
+
+def _clips(frames: Iterable[NDArray[np.uint8]]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """Yield the clips of a video, each with how many frames there are up to its end."""
-    spec = load_spec()
-    for clip in read_clips(Path(video), num_frames=spec.num_frames, size=spec.frame_size):
+    for clip in split_clips(frames, load_spec().num_frames):
         yield clip.stop, clip.frames
 
 

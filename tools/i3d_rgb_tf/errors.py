@@ -59,7 +59,7 @@ class ChecksumError(I3DError, ValueError):
 
 
 class VideoError(I3DError, ValueError):
-    """A video is missing, empty, damaged, or has no video stream."""
+    """A video is missing, empty, damaged, or has no video stream; or its frames cannot be used."""
 
 
 class DatasetError(I3DError, ValueError):

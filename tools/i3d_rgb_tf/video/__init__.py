@@ -1,1 +1,1 @@
-"""Read video files as RGB frames at 25 per second, and as clips."""
+"""Video files, and frames that are decoded already, as RGB frames at 25 per second and as clips."""

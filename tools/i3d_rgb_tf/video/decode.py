@@ -1,16 +1,18 @@
-"""Decode a video file to RGB frames at 25 per second; no other module decodes videos."""
+"""RGB frames at 25 per second, from video files or decoded frames; nothing else uses PyAV."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from i3d_rgb_tf.cores import num_usable_cores
 from i3d_rgb_tf.errors import VideoError
@@ -28,6 +30,7 @@ __all__ = [
     "FRAMES_PER_SECOND",
     "SHORT_SIDE",
     "read_frames",
+    "resample_frames",
 ]
 
 FRAMES_PER_SECOND = 25
@@ -49,6 +52,8 @@ _PIXELS_OF_ONE_THREAD = 640 * 480
 _MOST_THREADS = 4
 _LARGEST_RATIO = 32
 """Largest allowed ratio of the sides; a longer frame, scaled, would need too much memory."""
+_SLOWEST = 0.001
+"""Smallest allowed number of frames per second."""
 _BILINEAR, _ACCURATE_RND = 1 << 1, 1 << 18
 """Flags of libswscale: SWS_BILINEAR, SWS_ACCURATE_RND; PyAV 17 cannot combine them by name."""
 
@@ -103,10 +108,41 @@ def read_frames(
         _set_threads(stream)
         frames = _decode(container, stream, path)
         if frames_per_second is not None:
-            # The float nearest to 30000/1001 would miss an exact middle.
-            rate = Fraction(frames_per_second).limit_denominator(1001)
+            rate = _exact_rate(frames_per_second)
             frames = resample(frames, rate, _frame_seconds(stream), name=str(path))
-        yield from _as_arrays(frames, short_side, path)
+        yield from _as_arrays(frames, short_side, name=str(path))
+
+
+def resample_frames(
+    frames: Iterable[ArrayLike], frames_per_second: float | Fraction
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield decoded frames as `read_frames` yields those of a file with this frame rate.
+
+    They are taken one by one, as they are needed, and copied: the caller may reuse an array.
+
+    Parameters
+    ----------
+    frames
+        Each (height, width, 3) uint8, RGB, 0..255, or what `numpy.asarray` makes one of.
+    frames_per_second
+        Their constant rate, 0.001 or more.
+
+    Yields
+    ------
+    ndarray
+        (height, width, 3) uint8, RGB, 0..255, contiguous, 25 per second, the short side 256. A
+        frame of this size keeps its pixels.
+
+    Raises
+    ------
+    ValueError
+        The rate is not a finite number, 0.001 or more.
+    VideoError
+        A frame has another shape or type, or is too long and narrow to be scaled.
+    """
+    rate, frame_seconds = Fraction(FRAMES_PER_SECOND), 1 / _exact_rate(frames_per_second)
+    resampled = resample(_as_video_frames(frames), rate, frame_seconds, name="the video")
+    return _as_arrays(resampled, SHORT_SIDE, name="a frame")
 
 
 @contextmanager
@@ -195,8 +231,31 @@ def _frame_seconds(stream: VideoStream) -> Fraction:
     return 1 / Fraction(rate)
 
 
+def _exact_rate(frames_per_second: float | Fraction) -> Fraction:
+    if not isinstance(frames_per_second, Real) or not _SLOWEST <= frames_per_second < math.inf:
+        raise ValueError(
+            f"frames_per_second is {frames_per_second!r}, expected a finite number >= {_SLOWEST}"
+        )
+    # The float nearest to 30000/1001 would miss an exact middle.
+    return Fraction(float(frames_per_second)).limit_denominator(1001)
+
+
+def _as_video_frames(frames: Iterable[ArrayLike]) -> Iterator[VideoFrame]:
+    """Yield a copy of each frame, without timestamps: its duration is that of the rate."""
+    from av import VideoFrame
+
+    for frame in frames:
+        array = np.asarray(frame)
+        if array.shape[2:] != (3,) or array.dtype != np.uint8 or not array.size:
+            raise VideoError(
+                f"a frame is {array.shape} {array.dtype}, expected (height, width, 3) uint8; "
+                "give channels-last RGB, 0..255"
+            )
+        yield VideoFrame.from_ndarray(array, format="rgb24")
+
+
 def _as_arrays(
-    frames: Iterator[VideoFrame], short_side: int | None, path: Path
+    frames: Iterator[VideoFrame], short_side: int | None, *, name: str
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield each frame as an array; a repeated frame is scaled and converted only once."""
     from av.video.reformatter import VideoReformatter
@@ -208,7 +267,7 @@ def _as_arrays(
             sides = sorted((frame.width, frame.height))
             if short_side is not None and sides[1] > _LARGEST_RATIO * sides[0]:
                 raise VideoError(
-                    f"{path} is {frame.width}x{frame.height}, expected a ratio of the sides of "
+                    f"{name} is {frame.width}x{frame.height}, expected a ratio of the sides of "
                     f"at most {_LARGEST_RATIO}; crop it first"
                 )
             previous, array = frame, _as_array(frame, short_side, reformatter)
