@@ -66,7 +66,7 @@ def _run(path: Path, way: str, lengths: list[int]) -> None:
                 dynamic if way in ("dynamic", "chunks") else with_logits_as_output(read_ir(path))
             )
             if way in ("compiled", "kept"):
-                model.reshape([1, num_frames, 3, 224, 224])
+                model.reshape([1, num_frames, 224, 224, 3])
             compiled = compile_model(model, "CPU", "f32", cache=False)
             kept.append(compiled if way == "kept" else None)
         chunks = plan_chunks(num_frames, most_frames)

@@ -28,6 +28,7 @@ NO_RECORD = "FP16-INT8 has no accepted quantization record"
 def measured(precision, latency_seconds, record=None):
     return Measurement(
         precision=precision,
+        layout="NDCHW",
         model=f"{precision}/i3d-rgb-tf.xml",
         first_result_seconds=2.0,
         uncached_first_result_seconds=3.0,
@@ -81,6 +82,7 @@ def test_every_figure_is_measured(tree, spec, tmp_path, monkeypatch, capfd):
 
     result = json.loads(capfd.readouterr().out)
     (figures,) = result["measurements"]
+    assert (figures["precision"], figures["layout"]) == ("FP16", "NDCHW")
     assert figures["model"] == str(spec.ir_path(tree, "FP16"))
     assert figures["fastest_seconds"] <= figures["latency_seconds"] <= figures["slowest_seconds"]
     # Broad, for other load on the machine comes and goes; a wrong unit would be 1000 times off.
@@ -121,6 +123,20 @@ def fake_processes(monkeypatch):
     return ran
 
 
+def test_each_precision_is_measured_once_and_its_layout_named(
+    spec, tmp_path, fake_processes, capsys
+):
+    for layout in ("NSTHWC", "NDHWC"):
+        save_small_network(spec.ir_path(tmp_path, "FP16", layout))
+
+    assert main(["benchmark", "-d", str(tmp_path)]) == 0
+
+    assert fake_processes.count("time_latency") == 1
+    printed = capsys.readouterr().out
+    assert "\nFP16 NDHWC  2.00 s" in printed
+    assert "recommended: FP16, the only one" in printed
+
+
 @pytest.fixture
 def small_tree(spec, tmp_path):
     save_small_network(spec.ir_path(tmp_path, "FP16"))
@@ -159,9 +175,9 @@ def test_a_group_of_devices_has_no_other_name(small_tree, fake_processes):
 def test_text_is_a_table_with_the_recommendation(tree, monkeypatch, capsys):
     asked = []
 
-    def in_this_process(precision, path, *options):
+    def in_this_process(model, *options):
         asked.extend(options)
-        return measured(precision, 0.5, KEPT)
+        return measured(model.precision, 0.5, KEPT)
 
     monkeypatch.setattr(benchmark_module, "_measure", in_this_process)
 

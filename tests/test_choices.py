@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import csv
 import dataclasses
+import inspect
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import openvino
 import pytest
@@ -17,6 +18,7 @@ import i3d_rgb_tf
 from i3d_rgb_tf.choices import (
     FLOAT_PRECISIONS,
     INFERENCE_PRECISIONS,
+    LAYOUTS,
     PERFORMANCE_HINTS,
     PRECISIONS,
     PROTOCOL_NAMES,
@@ -24,10 +26,12 @@ from i3d_rgb_tf.choices import (
     UNKNOWN_WEIGHTS,
     WEIGHT_SETS,
     ZOO_TOOLS,
+    Layout,
 )
 from i3d_rgb_tf.cli import build_parser
 from i3d_rgb_tf.errors import DependencyError, DownloadError, WeightsError
 from i3d_rgb_tf.evaluation.protocols import PROTOCOLS
+from i3d_rgb_tf.ir.convert import convert
 from i3d_rgb_tf.ir.files import find_model, read_ir
 from i3d_rgb_tf.spec import ModelSpec
 from i3d_rgb_tf.verify import TOLERANCES
@@ -99,6 +103,13 @@ def test_every_precision_has_a_tolerance_and_a_rank_in_find_model(
     for precision in reversed(PRECISIONS):
         path = save_small_network(spec.ir_path(tmp_path, precision))
         assert find_model(tmp_path) == path
+
+
+def test_the_first_layout_is_the_zoos_and_the_default(spec: ModelSpec) -> None:
+    convert_default = inspect.signature(convert).parameters["layout"].default
+
+    assert next(iter(LAYOUTS)) == spec.layout == convert_default
+    assert set(LAYOUTS) == set(get_args(Layout))
 
 
 def test_inference_precisions_are_floating_point_types_of_openvino() -> None:

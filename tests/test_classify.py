@@ -280,6 +280,12 @@ def test_no_frames_are_an_error():
         fake_model([]).classify_frames([], frames_per_second=25)
 
 
+def test_the_path_of_a_file_is_not_frames():
+    for path in ("video.mp4", Path("video.mp4")):
+        with pytest.raises(TypeError, match=r"frames is .*video.mp4'.*; use classify for a file"):
+            fake_model([]).classify_frames(path, frames_per_second=25)
+
+
 def test_the_frame_rate_of_frames_is_required_and_checked_first():
     with pytest.raises(TypeError, match="frames_per_second"):
         fake_model([]).classify_frames([])

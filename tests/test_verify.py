@@ -5,15 +5,27 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from i3d_rgb_tf.cli import main
 from i3d_rgb_tf.ir.convert import convert
+from i3d_rgb_tf.ir.files import read_ir, save_ir
+from i3d_rgb_tf.ir.metadata import Provenance, write_provenance
+from i3d_rgb_tf.quantization.acceptance import Agreement, QuantizationRecord, write_record
 from i3d_rgb_tf.reference import waves_clip
 from i3d_rgb_tf.verify import verify
 from i3d_rgb_tf.weights.freeze import freeze_tensors
+from networks import save_small_network
+
+RECORD = QuantizationRecord(
+    num_videos=4,
+    num_calibration_clips=24,
+    agreement=Agreement(num_clips=12, top1_agreement=1.0, mean_kl=0.01, worst_difference=0.1),
+    speed_ratio=3.0,
+)
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +157,54 @@ def test_an_ir_of_the_zoos_own_tools_passes_without_naming_its_weights(model_roo
     checks = verify(tmp_path / "tree")
 
     assert [check.status for check in checks] == ["passed"] * 3
+
+
+@pytest.mark.parametrize("layout", ["NDHWC", "NSTHWC"])
+def test_an_ir_in_another_layout_is_verified(frozen_graph, tmp_path, layout):
+    convert(frozen_graph, tmp_path, precisions=["FP16"], layout=layout)
+
+    _, waves = verify(tmp_path)
+
+    assert (waves.name, waves.status) == (f"FP16 {layout} waves", "passed")
+
+
+def test_an_ir_in_another_layout_than_its_name_says_fails(frozen_graph, spec, tmp_path):
+    # The zoo's stock entry makes it so.
+    (path,) = convert(frozen_graph, tmp_path, precisions=["FP16"], layout="NDHWC")
+    for suffix in (".xml", ".bin"):
+        path.with_suffix(suffix).rename(spec.ir_path(tmp_path, "FP16").with_suffix(suffix))
+
+    _, waves = verify(tmp_path)
+
+    assert (waves.name, waves.status) == ("FP16 waves", "failed")
+    assert "takes NDHWC, expected NDCHW by its name" in waves.detail
+
+
+def test_an_int8_ir_in_another_layout_than_its_name_says_has_the_remedy(spec, tmp_path):
+    small = save_small_network(spec.ir_path(tmp_path, "FP16-INT8"))
+    shutil.copy(small, small.with_name("i3d-rgb-tf-ndhwc.xml"))
+    shutil.copy(small.with_suffix(".bin"), small.with_name("i3d-rgb-tf-ndhwc.bin"))
+
+    _, _, waves = verify(tmp_path)
+
+    assert waves.status == "failed"
+    assert "convert --layout NDHWC --precisions FP16-INT8" in waves.detail
+
+
+def test_an_ir_in_another_layout_that_is_older_than_the_zoos_fails(spec, tmp_path):
+    path = save_small_network(spec.ir_path(tmp_path, "FP16-INT8"))
+    model = read_ir(path)
+    write_provenance(model, Provenance("rgb_scratch", "abc"))
+    write_record(model, RECORD)
+    save_ir(model, path)
+    convert("none", tmp_path, precisions=["FP16-INT8"], layout="NDHWC")
+    write_record(model, replace(RECORD, num_videos=5))
+    save_ir(model, path)
+
+    _, _, waves = verify(tmp_path)
+
+    assert (waves.name, waves.status) == ("FP16-INT8 NDHWC waves", "failed")
+    assert "ndhwc.xml is not of the same model as i3d-rgb-tf.xml; make it again" in waves.detail
 
 
 def test_damaged_files_fail_with_their_reason(spec, tmp_path):

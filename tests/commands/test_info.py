@@ -33,9 +33,10 @@ def test_info_prints_a_single_path_for_scripts(
 def test_info_as_json_lists_the_contents_of_a_tree(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, spec: ModelSpec
 ) -> None:
-    there = spec.ir_path(tmp_path, "FP16")
+    there, other = (spec.ir_path(tmp_path, "FP16", layout) for layout in ("NDCHW", "NSTHWC"))
     there.parent.mkdir(parents=True)
     there.touch()
+    other.touch()
 
     assert cli.main(["info", "-d", str(tmp_path), "--format", "json"]) == 0
 
@@ -47,6 +48,7 @@ def test_info_as_json_lists_the_contents_of_a_tree(
         "FP32": None,
         "FP16": str(there),
         "FP16-INT8": None,
+        "FP16 NSTHWC": str(other),
     }
     assert document["model"]["input"]["shape"] == list(spec.shape)
     assert document["model"]["frozen_graph"]["sha384"] == spec.frozen_graph.checksum.digest

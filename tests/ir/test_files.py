@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import openvino
 import pytest
 from openvino import opset13 as operations
 
+from i3d_rgb_tf.choices import LAYOUTS
 from i3d_rgb_tf.errors import ModelError, StorageError
-from i3d_rgb_tf.ir.files import find_model, read_ir, save_ir
+from i3d_rgb_tf.ir.files import find_model, list_models, read_ir, save_ir
+from i3d_rgb_tf.ir.layouts import find_layout, input_shape
 from networks import save_small_network
 
 
-def save_other_model(path, input_shape, outputs=400):
-    source = operations.parameter(input_shape, np.float32)
-    axes = np.array(range(1, len(input_shape)))
+def save_other_model(path, shape, outputs=400):
+    source = operations.parameter(shape, np.float32)
+    axes = np.array(range(1, len(shape)))
     mean = operations.reduce_mean(source, axes, keep_dims=False)
     weights = operations.constant(np.ones((1, outputs), np.float32))
     column = operations.unsqueeze(mean, np.array(1))
@@ -37,31 +41,69 @@ def test_a_tree_without_models_says_how_to_make_one(tmp_path):
         find_model(tmp_path)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_only_model_of_a_tree_is_found_in_any_layout(spec, tmp_path, layout):
+    path = save_small_network(spec.ir_path(tmp_path, "FP32", layout))
+
+    assert find_model(tmp_path) == path
+
+
+def test_the_models_of_a_tree_are_listed_by_precision_and_layout(spec, tmp_path):
+    places = [("FP16-INT8", "NDHWC"), ("FP16", "NSTHWC"), ("FP16", "NDCHW"), ("FP16", "NDHWC")]
+    for place in places:
+        save_small_network(spec.ir_path(tmp_path, *place))
+
+    found = [(each.precision, each.layout, each.path.name) for each in list_models(tmp_path)]
+
+    assert found == [
+        ("FP16", "NDCHW", "i3d-rgb-tf.xml"),
+        ("FP16", "NDHWC", "i3d-rgb-tf-ndhwc.xml"),
+        ("FP16", "NSTHWC", "i3d-rgb-tf-nsthwc.xml"),
+        ("FP16-INT8", "NDHWC", "i3d-rgb-tf-ndhwc.xml"),
+    ]
+
+
 # Reading.
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_can_be_read_and_is_reported(tmp_path, layout, caplog):
+    path = tmp_path / "model.xml"
+    save_other_model(path, input_shape(layout))
+
+    with caplog.at_level(logging.INFO, logger="i3d_rgb_tf"):
+        assert find_layout(read_ir(path)) == layout
+    assert caplog.messages == [f"{path}: layout {layout}"]
+
+
 @pytest.mark.parametrize(
-    ("input_shape", "outputs", "message"),
+    ("shape", "outputs", "message"),
     [
-        (
-            (1, 79, 224, 224, 3),
-            400,
-            "takes NDHWC, as the zoo's stock entry makes it, expected NDCHW; convert again",
-        ),
         (
             (1, 3, 224, 224),
             400,
-            "inputs 1x3x224x224 and outputs 1x400, expected 1x79x3x224x224 and 1x400",
+            r"inputs 1x3x224x224 and outputs 1x400, expected 1x79x3x224x224 \(NDCHW\) or .* 1x400",
         ),
+        ((1, 64, 3, 224, 224), 400, "inputs 1x64x3x224x224 and"),
+        ((-1, 79, 3, 224, 224), 400, r"inputs \?x79x3x224x224 and"),
         ((1, 79, 3, 224, 224), 600, "outputs 1x600"),
     ],
 )
-def test_the_ir_of_another_model_is_an_error(tmp_path, input_shape, outputs, message):
+def test_the_ir_of_another_model_is_an_error(tmp_path, shape, outputs, message):
     path = tmp_path / "other.xml"
-    save_other_model(path, input_shape, outputs)
+    save_other_model(path, shape, outputs)
 
     with pytest.raises(ModelError, match=message):
         read_ir(path)
+
+
+def test_an_ir_with_two_inputs_is_an_error(tmp_path):
+    inputs = [operations.parameter([1, 79, 3, 224, 224], np.float32) for _ in range(2)]
+    output = operations.constant(np.zeros((1, 400), np.float32))
+    openvino.save_model(openvino.Model([output], inputs), tmp_path / "two.xml")
+
+    with pytest.raises(ModelError, match="inputs 1x79x3x224x224 and 1x79x3x224x224 and outputs"):
+        read_ir(tmp_path / "two.xml")
 
 
 def test_a_missing_ir_says_how_to_make_one(tmp_path):

@@ -1,4 +1,4 @@
-"""A converted model records its weights, its source and its labels."""
+"""A converted model records its weights and their source, and one for Model API what that needs."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from i3d_rgb_tf.ir.files import read_ir, save_ir
 from i3d_rgb_tf.ir.metadata import (
     SECTION,
     Provenance,
+    keep_own_section,
     read_provenance,
     read_section,
+    write_model_api_section,
     write_provenance,
     write_section,
 )
 from i3d_rgb_tf.labels import load_labels
 from networks import save_small_network
+
+WRITTEN_BY_OPENVINO = {"OpenVINO Runtime", "version"}
 
 
 @pytest.fixture
@@ -53,11 +57,23 @@ def test_the_weights_of_an_ir_of_other_tools_are_unknown(model):
 
 
 def test_labels_are_stored_where_model_api_reads_them(model):
-    write_provenance(model, Provenance("rgb_scratch", "abc"))
+    write_model_api_section(model)
 
     found = read_section(model, ("model_type", "labels"), "model_info")
     assert found["model_type"] == "Action Classification"
     assert [each.replace("_", " ") for each in found["labels"].split()] == list(load_labels())
+
+
+def test_the_sections_of_other_tools_can_be_removed(model, tmp_path):
+    write_model_api_section(model)
+    write_provenance(model, Provenance("rgb_scratch", "abc"))
+
+    keep_own_section(model)
+
+    save_ir(model, tmp_path / "model.xml")
+    found = read_ir(tmp_path / "model.xml")
+    assert set(found.rt_info.keys()) == {SECTION, *WRITTEN_BY_OPENVINO}
+    assert read_provenance(found) == Provenance("rgb_scratch", "abc")
 
 
 def test_a_section_has_only_the_values_that_were_written(model):

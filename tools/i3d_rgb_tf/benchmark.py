@@ -12,15 +12,14 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
-from i3d_rgb_tf.choices import PRECISIONS, InferencePrecision, PerformanceHint, Precision
+from i3d_rgb_tf.choices import PRECISIONS, InferencePrecision, Layout, PerformanceHint, Precision
 from i3d_rgb_tf.classify import load_model
 from i3d_rgb_tf.errors import DeviceError
 from i3d_rgb_tf.inference.pipeline import infer_in_order
 from i3d_rgb_tf.ir.compile import compile_model
-from i3d_rgb_tf.ir.files import find_model, read_ir
+from i3d_rgb_tf.ir.files import ConvertedModel, find_model, list_models, read_ir
 from i3d_rgb_tf.quantization.acceptance import QuantizationRecord, read_record
 from i3d_rgb_tf.reference import waves_clip
-from i3d_rgb_tf.spec import load_spec
 from i3d_rgb_tf.video.decode import read_frames
 
 __all__ = ["Benchmark", "Measurement", "VideoMeasurement", "benchmark", "recommend"]
@@ -49,6 +48,8 @@ class Measurement:
 
     precision: Precision
     """Folder of the IR."""
+    layout: Layout
+    """Layout of the IR, which makes no difference here: it is compiled for channels-last frames."""
     model: str
     """Its path."""
     first_result_seconds: float
@@ -82,7 +83,7 @@ class Benchmark:
     openvino: str
     """Version of OpenVINO."""
     measurements: tuple[Measurement, ...]
-    """One for each IR that is there."""
+    """One for each precision that is there."""
     recommended: Precision
     """Which one to use here."""
     reason: str
@@ -98,7 +99,7 @@ def benchmark(
     video: Path | None = None,
     rounds: int = 10,
 ) -> Benchmark:
-    """Measure every IR in a model tree, each in processes of its own.
+    """Measure the IR of every precision in a model tree, each in processes of its own.
 
     Parameters
     ----------
@@ -128,12 +129,12 @@ def benchmark(
     if video is not None:
         # Fails before the measuring, not after it.
         next(iter(read_frames(video)))
-    spec = load_spec()
-    paths = {precision: spec.ir_path(directory, precision) for precision in PRECISIONS}
+    models: dict[Precision, ConvertedModel] = {}
+    for each in list_models(directory):
+        models.setdefault(each.precision, each)
     measurements = tuple(
-        _measure(precision, path, device, inference_precision, performance_hint, video, rounds)
-        for precision, path in paths.items()
-        if path.is_file()
+        _measure(each, device, inference_precision, performance_hint, video, rounds)
+        for each in models.values()
     )
     recommended, reason = recommend(measurements)
     return Benchmark(
@@ -166,14 +167,15 @@ def _is_accepted(measurement: Measurement) -> bool:
 
 
 def _measure(
-    precision: Precision,
-    path: Path,
+    model: ConvertedModel,
     device: str,
     inference_precision: InferencePrecision | None,
     performance_hint: PerformanceHint,
     video: Path | None,
     rounds: int,
 ) -> Measurement:
+    path = model.path
+
     def first_result() -> float:
         arguments = (path, device, inference_precision)
         return _seconds(lambda: _in_new_process(_predict_once, *arguments))
@@ -191,7 +193,8 @@ def _measure(
         )
     throughput = _in_new_process(_time_throughput, path, device, inference_precision, rounds)
     return Measurement(
-        precision=precision,
+        precision=model.precision,
+        layout=model.layout,
         model=str(path),
         first_result_seconds=cached,
         uncached_first_result_seconds=uncached,

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 __all__ = [
     "FLOAT_PRECISIONS",
     "INFERENCE_PRECISIONS",
+    "LAYOUTS",
     "PERFORMANCE_HINTS",
     "PRECISIONS",
     "PROTOCOL_NAMES",
@@ -19,6 +20,7 @@ __all__ = [
     "ZOO_TOOLS",
     "FloatPrecision",
     "InferencePrecision",
+    "Layout",
     "PerformanceHint",
     "Precision",
     "ProtocolName",
@@ -46,6 +48,15 @@ Precision = Literal["FP16", "FP32", "FP16-INT8"]
 """The folders of a model tree, as the zoo names them."""
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 """The preferred one first: FP16 weights give the predictions of FP32 from half the disk space."""
+
+Layout = Literal["NDCHW", "NDHWC", "NSTHWC"]
+"""The axes of a converted model's input, in the letters of the tools that want it."""
+LAYOUTS: dict[Layout, str] = {
+    "NDCHW": "Open Model Zoo's tools and accuracy_check",
+    "NDHWC": "the zoo's action_recognition_demo and model servers",
+    "NSTHWC": "OpenVINO Model API",
+}
+"""Each with who wants it. The zoo's, which is the default, comes first."""
 
 InferencePrecision = Literal["f32", "bf16", "f16"]
 """The arithmetic of a device, as OpenVINO names it."""

@@ -155,13 +155,17 @@ class Model:
         Raises
         ------
         ValueError
-            The rate is not a finite number, 0.001 or more.
+            The rate is not a finite number of 0.001 or more.
+        TypeError
+            `frames` is a path.
         VideoError
             A frame has another shape or type, or there are none.
         DeviceError
             The device fails.
         """
         _check_top_k(top_k)
+        if isinstance(frames, str | Path):
+            raise TypeError(f"frames is {frames!r}, expected arrays; use classify for a file")
         resampled = resample_frames(frames, frames_per_second)
         size = load_spec().frame_size
         clips = _clips(center_crop(frame, size) for frame in resampled)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from i3d_rgb_tf.choices import Precision
+from i3d_rgb_tf.choices import Layout, Precision
 from i3d_rgb_tf.errors import ModelError
 from i3d_rgb_tf.hashes import Checksum
 
@@ -45,7 +45,7 @@ class ModelSpec:
     """Axes of the frozen graph's input, NDHWC."""
     source_shape: tuple[int, ...]
     """Shape of the frozen graph's input: batch, frames, height, width, colours."""
-    layout: str
+    layout: Layout
     """Axes of the converted model's input, NDCHW."""
     mean: float
     """Subtracted from a pixel value 0..255 inside the converted model."""
@@ -81,9 +81,10 @@ class ModelSpec:
         """Return where the zoo's tools keep the frozen graph."""
         return self.folder(root) / self.frozen_graph.name
 
-    def ir_path(self, root: Path, precision: Precision) -> Path:
-        """Return where the zoo's tools keep the IR of a precision."""
-        return self.folder(root) / precision / f"{self.name}.xml"
+    def ir_path(self, root: Path, precision: Precision, layout: Layout | None = None) -> Path:
+        """Return where the zoo's tools keep the IR of a precision; other layouts are beside it."""
+        suffix = f"-{layout.lower()}" if layout and layout != self.layout else ""
+        return self.folder(root) / precision / f"{self.name}{suffix}.xml"
 
 
 @lru_cache

@@ -10,13 +10,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from i3d_rgb_tf.choices import PRECISIONS, UNKNOWN_WEIGHTS, Precision
+from i3d_rgb_tf.choices import UNKNOWN_WEIGHTS, Precision
 from i3d_rgb_tf.errors import I3DError, ModelError
 from i3d_rgb_tf.ir.compile import compile_model
 from i3d_rgb_tf.ir.convert import convert_graph
-from i3d_rgb_tf.ir.files import read_ir
+from i3d_rgb_tf.ir.files import ConvertedModel, display_name, list_models, read_ir
+from i3d_rgb_tf.ir.layouts import find_layout
 from i3d_rgb_tf.ir.metadata import read_provenance
 from i3d_rgb_tf.labels import load_labels
+from i3d_rgb_tf.quantization.acceptance import read_record
 from i3d_rgb_tf.reference import waves_clip, waves_probabilities
 from i3d_rgb_tf.spec import load_spec
 from i3d_rgb_tf.video.decode import read_frames
@@ -64,13 +66,10 @@ def verify(directory: Path, *, sample: Path | None = None) -> list[Check]:
     graph = spec.frozen_graph_path(directory)
     check, held = _check_tensors(graph)
     checks = [check]
-    found = False
-    for precision in PRECISIONS:
-        path = spec.ir_path(directory, precision)
-        if path.is_file():
-            found = True
-            checks += _check_ir(path, precision, graph, held, sample)
-    if not found:
+    models = list(list_models(directory))
+    for each in models:
+        checks += _check_ir(each, graph, held, sample)
+    if not models:
         checks.append(Check("IR", "skipped", f"none in {spec.folder(directory)}"))
     return checks
 
@@ -81,7 +80,7 @@ def predict_pixels(model: Any, clip: NDArray[Any]) -> NDArray[np.float32]:
     Parameters
     ----------
     model
-        An ``openvino.Model`` for (1, 79, 3, 224, 224).
+        An ``openvino.Model`` with one of `choices.LAYOUTS`.
     clip
         (79, 224, 224, 3), RGB, 0..255.
 
@@ -115,33 +114,47 @@ def _check_tensors(graph: Path) -> tuple[Check, str | None]:
 
 
 def _check_ir(
-    path: Path, precision: Precision, graph: Path, held: str | None, sample: Path | None
+    each: ConvertedModel, graph: Path, held: str | None, sample: Path | None
 ) -> list[Check]:
-    name = f"{precision} waves"
+    name = display_name(each.precision, each.layout)
     try:
-        model = read_ir(path)
+        model = read_ir(each.path)
+        _check_layout(each, find_layout(model))
+        _check_origin(each, model)
         provenance = read_provenance(model)
         weights = provenance.weights
         # An IR of the zoo's own tools names no weights.
         if provenance.source_sha384 and held not in (weights, None):
             raise ModelError(
-                f"{path} names the weights {weights}, but the graph {graph} holds {held}; "
+                f"{each.path} names the weights {weights}, but the graph {graph} holds {held}; "
                 "convert again"
             )
         expected, whose = _reference(weights, graph)
     except I3DError as error:
-        return [Check(name, "failed", str(error))]
+        return [Check(f"{name} waves", "failed", str(error))]
     found = predict_pixels(model, waves_clip())
     difference = float(np.abs(found - expected).max())
-    tolerance = TOLERANCES[precision]
+    tolerance = TOLERANCES[each.precision]
     passed = difference <= tolerance and found.argmax() == expected.argmax()
     detail = (
         f"{weights}, differs from {whose} by {difference:.1e}, at most {tolerance:.0e} expected"
     )
-    checks = [Check(name, "passed" if passed else "failed", detail)]
+    checks = [Check(f"{name} waves", "passed" if passed else "failed", detail)]
     if sample:
-        checks.append(_check_sample(model, precision, sample))
+        checks.append(_check_sample(model, f"{name} sample", sample))
     return checks
+
+
+def _check_layout(each: ConvertedModel, layout: str | None) -> None:
+    """Check that tools get the layout that they expect of the file, by its name."""
+    if layout != each.layout:
+        remedy = f"convert --layout {each.layout} --precisions {each.precision}"
+        if display_name(each.precision, each.layout) == "FP16-INT8":
+            remedy = "quantize"
+        raise ModelError(
+            f"{each.path} takes {layout}, expected {each.layout} by its name; other tools would "
+            f"give wrong results without an error, so make it again with: i3d-rgb-tf {remedy}"
+        )
 
 
 def _reference(weights: str, graph: Path) -> tuple[NDArray[np.float32], str]:
@@ -161,10 +174,24 @@ def _reference(weights: str, graph: Path) -> tuple[NDArray[np.float32], str]:
     return predict_pixels(model, waves_clip()), "a fresh conversion of the graph"
 
 
-def _check_sample(model: Any, precision: Precision, sample: Path) -> Check:
+def _check_origin(each: ConvertedModel, model: Any) -> None:
+    """Check that a model in another layout is not older than the one that it was made from."""
+    original = each.path.with_name(f"{load_spec().name}.xml")
+    if each.path == original or not original.is_file():
+        return
+    found, expected = (
+        (read_provenance(each), read_record(each)) for each in (model, read_ir(original))
+    )
+    if expected[0].source_sha384 and found != expected:
+        raise ModelError(
+            f"{each.path} is not of the same model as {original.name}; make it again with: "
+            f"i3d-rgb-tf convert --layout {each.layout} --precisions {each.precision}"
+        )
+
+
+def _check_sample(model: Any, name: str, sample: Path) -> Check:
     """Compare with the list DeepMind's repository publishes, which rgb_imagenet gave."""
     published = (_DATA / "sample_actions.txt").read_text(encoding="utf-8").splitlines()
-    name = f"{precision} sample"
     try:
         clip = _read_sample(sample)
     except (I3DError, OSError, ValueError) as error:

@@ -87,10 +87,12 @@ def _text(result: Benchmark) -> str:
 
 
 def _row(measurement: Measurement) -> tuple[str, ...]:
+    from i3d_rgb_tf.ir.files import display_name
+
     video, record = measurement.video, measurement.quantization
     spread = f"{measurement.fastest_seconds:.3f}..{measurement.slowest_seconds:.3f}"
     return (
-        measurement.precision,
+        display_name(measurement.precision, measurement.layout),
         f"{measurement.first_result_seconds:.2f} s",
         f"{measurement.latency_seconds:.3f} s ({spread})",
         f"{measurement.clips_per_second:.2f}",

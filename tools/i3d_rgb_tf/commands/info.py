@@ -63,12 +63,14 @@ def _mo() -> Path:
 def _document(root: Path) -> dict[str, Any]:
     from i3d_rgb_tf.choices import PRECISIONS
     from i3d_rgb_tf.commands import COMMANDS
+    from i3d_rgb_tf.ir.files import display_name, list_models
     from i3d_rgb_tf.spec import load_spec
     from i3d_rgb_tf.version import __version__
 
     spec = load_spec()
     files = {"frozen_graph": spec.frozen_graph_path(root)}
     files |= {precision: spec.ir_path(root, precision) for precision in PRECISIONS}
+    files |= {display_name(each.precision, each.layout): each.path for each in list_models(root)}
     return {
         "version": __version__,
         "entry": str(_entry()),

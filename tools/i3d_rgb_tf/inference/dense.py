@@ -21,6 +21,7 @@ from i3d_rgb_tf.inference.receptive_field import (
     count_logits,
     exact_logits,
 )
+from i3d_rgb_tf.ir.layouts import change_layout
 
 __all__ = [
     "MOST_FRAMES",
@@ -168,7 +169,7 @@ def with_logits_as_output(model: Any) -> Any:
     Returns
     -------
     openvino.Model
-        Its input is (1, frames, 3, 224, 224), with `FEWEST_FRAMES` to `MOST_FRAMES` frames; its
+        Its input is (1, frames, 224, 224, 3), with `FEWEST_FRAMES` to `MOST_FRAMES` frames; its
         output is (1, 400, logits) or (1, logits, 400).
 
     Raises
@@ -188,6 +189,7 @@ def with_logits_as_output(model: Any) -> Any:
         node = node.input_value(0).get_node()
     model.add_outputs(node.input_value(0))
     model.remove_result(result)
+    change_layout(model, "NDHWC")
     shape = model.input(0).partial_shape
     shape[1] = openvino.Dimension(FEWEST_FRAMES, MOST_FRAMES)
     model.reshape({model.input(0): shape})

@@ -9,15 +9,12 @@ from typing import Any, Literal
 from i3d_rgb_tf.choices import InferencePrecision, PerformanceHint
 from i3d_rgb_tf.errors import DeviceError, I3DError, last_line
 from i3d_rgb_tf.ir.compiled_cache import compile_cached
-from i3d_rgb_tf.spec import load_spec
+from i3d_rgb_tf.ir.layouts import change_layout
 
-__all__ = ["CLIP_LAYOUT", "PixelType", "compile_model", "device_errors"]
+__all__ = ["PixelType", "compile_model", "device_errors"]
 
 PixelType = Literal["uint8", "float32"]
 """What a compiled model takes; float32 for pixels that were scaled to fractions."""
-
-CLIP_LAYOUT = "NDHWC"
-"""Axes of what a compiled model takes: batch, frames, height, width, colours (channels last)."""
 
 
 def compile_model(
@@ -31,8 +28,8 @@ def compile_model(
 ) -> Any:
     """Compile an ``openvino.Model`` for input (1, 79, 224, 224, 3), RGB, 0..255.
 
-    The conversion to float and to the network's layout becomes part of the compiled graph,
-    where it takes almost no time.
+    The model may have any of `choices.LAYOUTS`. The conversion to float and to the network's layout
+    becomes part of the compiled graph, where it takes almost no time.
 
     Parameters
     ----------
@@ -120,12 +117,11 @@ def _check_precision(
 
 
 def _with_frames_as_input(model: Any, pixel_type: PixelType) -> Any:
-    from openvino import Layout, Type
+    from openvino import Type
     from openvino.preprocess import PrePostProcessor
 
+    change_layout(model, "NDHWC")
     processor = PrePostProcessor(model)
-    tensor = processor.input(0)
     element_type = Type.u8 if pixel_type == "uint8" else Type.f32
-    tensor.tensor().set_element_type(element_type).set_layout(Layout(CLIP_LAYOUT))
-    tensor.model().set_layout(Layout(load_spec().layout))
+    processor.input(0).tensor().set_element_type(element_type)
     return processor.build()

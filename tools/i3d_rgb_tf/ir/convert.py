@@ -1,4 +1,4 @@
-"""Convert a frozen graph to an OpenVINO IR; no other module converts."""
+"""Convert a frozen graph to an OpenVINO IR in a layout; no other module converts."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from i3d_rgb_tf.architecture import OUTPUT_NAME
-from i3d_rgb_tf.choices import FLOAT_PRECISIONS, FloatPrecision
+from i3d_rgb_tf.choices import FLOAT_PRECISIONS, LAYOUTS, PRECISIONS, Layout, Precision
 from i3d_rgb_tf.errors import ModelError, last_line
 from i3d_rgb_tf.hashes import file_digest
-from i3d_rgb_tf.ir.files import save_ir
-from i3d_rgb_tf.ir.metadata import Provenance, write_provenance
+from i3d_rgb_tf.ir.files import read_ir, save_ir
+from i3d_rgb_tf.ir.layouts import change_layout
+from i3d_rgb_tf.ir.metadata import (
+    Provenance,
+    keep_own_section,
+    write_model_api_section,
+    write_provenance,
+)
 from i3d_rgb_tf.spec import ModelSpec, load_spec
 from i3d_rgb_tf.weights.frozen_graph import identify_frozen_graph, require_published
 
@@ -23,19 +29,27 @@ def convert(
     frozen_graph: str | Path,
     output: str | Path,
     *,
-    precisions: Sequence[FloatPrecision] = FLOAT_PRECISIONS,
+    precisions: Sequence[Precision] = FLOAT_PRECISIONS,
+    layout: Layout = "NDCHW",
     allow_unknown: bool = False,
 ) -> list[Path]:
     """Convert a frozen graph and save it in a model tree.
 
+    In another layout than the zoo's, the model is the same behind a transpose, and has a name of
+    its own, such as ``i3d-rgb-tf-ndhwc.xml``.
+
     Parameters
     ----------
     frozen_graph
-        The published graph, or one made by `i3d_rgb_tf.weights.freeze`.
+        The published graph, or one made by `i3d_rgb_tf.weights.freeze`; not read if only INT8 is
+        wanted.
     output
         Root of the tree; the IR goes to ``public/i3d-rgb-tf/<precision>/i3d-rgb-tf.xml``.
     precisions
-        Types of the stored weights; each gives one IR.
+        Types of the stored weights; each gives one IR. ``FP16-INT8`` is possible in another layout
+        than the zoo's: it is made from the INT8 IR in `output`, without a new calibration.
+    layout
+        The axes of the input; `i3d_rgb_tf.choices.LAYOUTS` says who wants which.
     allow_unknown
         Whether to convert weights that DeepMind did not publish; the IR calls them ``unknown``.
 
@@ -49,21 +63,23 @@ def convert(
     StorageError
         The graph cannot be read, or an IR cannot be written.
     ModelError
-        The file is not a frozen graph of this network.
+        The file is not a frozen graph of this network, or INT8 is wanted and `quantize` has not
+        made it yet.
     WeightsError
         DeepMind did not publish the weights, and `allow_unknown` is False.
     """
-    for precision in precisions:
-        if precision not in FLOAT_PRECISIONS:
-            raise ValueError(
-                f"precision {precision!r}, expected a list of {' and '.join(FLOAT_PRECISIONS)}; "
-                "quantize makes INT8"
-            )
-    spec = load_spec()
-    model = convert_graph(Path(frozen_graph), allow_unknown=allow_unknown)
-    paths = [spec.ir_path(Path(output), precision) for precision in precisions]
+    _check_choices(precisions, layout)
+    spec, output = load_spec(), Path(output)
+    models: dict[Precision, Any] = {}
+    if set(precisions) != {"FP16-INT8"}:
+        of_graph = convert_graph(Path(frozen_graph), allow_unknown=allow_unknown)
+        models = dict.fromkeys(FLOAT_PRECISIONS, _in_layout(of_graph, layout))
+    if "FP16-INT8" in precisions:
+        int8 = _read_int8(spec.ir_path(output, "FP16-INT8"), layout)
+        models["FP16-INT8"] = _in_layout(int8, layout)
+    paths = [spec.ir_path(output, precision, layout) for precision in precisions]
     for precision, path in zip(precisions, paths, strict=True):
-        save_ir(model, path, compress_to_fp16=precision == "FP16")
+        save_ir(models[precision], path, compress_to_fp16=precision != "FP32")
     return paths
 
 
@@ -87,6 +103,36 @@ def convert_graph(frozen_graph: Path, *, allow_unknown: bool = False) -> Any:
     )
     _name_nodes(model)
     write_provenance(model, Provenance(weights, file_digest(frozen_graph, "sha384")))
+    return model
+
+
+def _check_choices(precisions: Sequence[Precision], layout: Layout) -> None:
+    if layout not in LAYOUTS:
+        raise ValueError(f"layout {layout!r}, expected {', '.join(LAYOUTS)}")
+    if not precisions:
+        raise ValueError(f"there are no precisions, expected a list of {', '.join(PRECISIONS)}")
+    for precision in precisions:
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision {precision!r}, expected a list of {', '.join(PRECISIONS)}")
+
+
+def _in_layout(model: Any, layout: Layout) -> Any:
+    """Change the layout of a model, and record what the tool that wants it reads."""
+    change_layout(model, layout)
+    if layout == "NSTHWC":
+        write_model_api_section(model)
+    return model
+
+
+def _read_int8(path: Path, layout: Layout) -> Any:
+    """Read the INT8 IR in the zoo's layout, to change its layout."""
+    remedy = "make it with: i3d-rgb-tf quantize"
+    if layout == load_spec().layout:
+        raise ModelError(f"convert does not make FP16-INT8 in {layout}; {remedy}")
+    if not path.is_file():
+        raise ModelError(f"no INT8 model at {path}, to change its layout to {layout}; {remedy}")
+    model = read_ir(path)
+    keep_own_section(model)
     return model
 
 

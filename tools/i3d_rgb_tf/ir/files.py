@@ -2,19 +2,62 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-from i3d_rgb_tf.choices import PRECISIONS
+from i3d_rgb_tf.choices import LAYOUTS, PRECISIONS, Layout, Precision
 from i3d_rgb_tf.errors import ModelError, StorageError, last_line
+from i3d_rgb_tf.ir.layouts import find_layout, input_shape
 from i3d_rgb_tf.labels import NUM_LABELS
 from i3d_rgb_tf.spec import load_spec
 from i3d_rgb_tf.storage import replaced_folder
 
-__all__ = ["find_model", "read_ir", "save_ir"]
+__all__ = [
+    "ConvertedModel",
+    "display_name",
+    "find_model",
+    "list_models",
+    "read_ir",
+    "save_ir",
+]
 
 _HEAD_BYTES = 1000
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ConvertedModel:
+    """An IR in a model tree."""
+
+    precision: Precision
+    """The folder that it is in."""
+    layout: Layout
+    """The layout that it is named for."""
+    path: Path
+    """The .xml file."""
+
+
+def display_name(precision: Precision, layout: Layout) -> str:
+    """Return how an IR is named to people: its precision and, if it is not the zoo's, its layout.
+
+    >>> display_name("FP16", "NDCHW"), display_name("FP16", "NDHWC")
+    ('FP16', 'FP16 NDHWC')
+    """
+    return f"{precision} {layout}".removesuffix(f" {load_spec().layout}")
+
+
+def list_models(directory: Path) -> Iterator[ConvertedModel]:
+    """Yield the IRs that are in a model tree, by precision and then by layout."""
+    spec = load_spec()
+    for precision, layout in product(PRECISIONS, LAYOUTS):
+        path = spec.ir_path(directory, precision, layout)
+        if path.is_file():
+            yield ConvertedModel(precision, layout, path)
 
 
 def find_model(directory: Path) -> Path:
@@ -25,24 +68,22 @@ def find_model(directory: Path) -> Path:
     ModelError
         There is none.
     """
-    spec = load_spec()
-    for precision in PRECISIONS:
-        path = spec.ir_path(directory, precision)
-        if path.is_file():
-            return path
-    raise ModelError(
-        f"no converted model in {spec.folder(directory)}; make one with: "
-        "i3d-rgb-tf download && i3d-rgb-tf convert, or name the root of its tree with -d"
-    )
+    found = next(list_models(directory), None)
+    if found is None:
+        raise ModelError(
+            f"no converted model in {load_spec().folder(directory)}; make one with: "
+            "i3d-rgb-tf download && i3d-rgb-tf convert, or name the root of its tree with -d"
+        )
+    return found.path
 
 
 def read_ir(path: Path) -> Any:
-    """Read an IR and return it as an ``openvino.Model`` that takes (1, 79, 3, 224, 224).
+    """Read an IR and return it as an ``openvino.Model``, with one of `choices.LAYOUTS`.
 
     Raises
     ------
     ModelError
-        The file is missing or damaged, or the IR of another model or layout.
+        The file is missing or damaged, or the IR of another model.
     """
     import openvino
 
@@ -97,24 +138,17 @@ def save_ir(model: Any, path: Path, *, compress_to_fp16: bool = False) -> None:
 
 
 def _check_interface(model: Any, path: Path) -> None:
-    spec = load_spec()
-    inputs = [tuple(port.partial_shape.to_string().strip("[]").split(",")) for port in model.inputs]
-    outputs = [
-        tuple(port.partial_shape.to_string().strip("[]").split(",")) for port in model.outputs
-    ]
-    shape = tuple(map(str, spec.shape))
-    if inputs == [tuple(map(str, spec.source_shape))]:
+    inputs, outputs = (
+        ["x".join(str(port.partial_shape).strip("[]").split(",")) for port in ports]
+        for ports in (model.inputs, model.outputs)
+    )
+    shapes = {layout: "x".join(map(str, input_shape(layout))) for layout in LAYOUTS}
+    layout = find_layout(model)
+    classes = [shape.rpartition("x")[2] for shape in outputs]
+    if layout is None or inputs != [shapes[layout]] or classes != [str(NUM_LABELS)]:
+        expected = " or ".join(f"{shape} ({layout})" for layout, shape in shapes.items())
         raise ModelError(
-            f"{path} takes {spec.source_layout}, as the zoo's stock entry makes it, expected "
-            f"{spec.layout}; convert again with: i3d-rgb-tf convert"
+            f"{path} is not the I3D RGB model: inputs {' and '.join(inputs)} and outputs "
+            f"{' and '.join(outputs)}, expected {expected}, and 1x{NUM_LABELS}"
         )
-    output = ("1", str(NUM_LABELS))
-    if inputs != [shape] or [each[-1] for each in outputs] != [output[-1]]:
-        raise ModelError(
-            f"{path} is not the I3D RGB model: inputs {_joined(inputs)} and outputs "
-            f"{_joined(outputs)}, expected {_joined([shape])} and {_joined([output])}"
-        )
-
-
-def _joined(shapes: list[tuple[str, ...]]) -> str:
-    return " and ".join("x".join(shape) for shape in shapes)
+    _logger.info("%s: layout %s", path, layout)

@@ -1,4 +1,4 @@
-"""The runtime information (rt_info) of a converted model: weights, source and labels."""
+"""The runtime information (rt_info) of a converted model: its weights, and what tools read."""
 
 from __future__ import annotations
 
@@ -12,16 +12,27 @@ from i3d_rgb_tf.labels import load_labels
 __all__ = [
     "SECTION",
     "Provenance",
+    "keep_own_section",
     "read_provenance",
     "read_section",
+    "write_model_api_section",
     "write_provenance",
     "write_section",
 ]
 
 SECTION = "i3d_rgb_tf"
 """The section of the runtime information that is this package's."""
-_MODEL_SECTION = "model_info"
-"""The section that OpenVINO's Model API and Model Server read."""
+_MODEL_API_SECTION = "model_info"
+"""The section that OpenVINO's Model API reads."""
+_MODEL_API = {
+    "model_type": "Action Classification",
+    "resize_type": "standard",
+    "mean_values": "0 0 0",
+    "scale_values": "1 1 1",
+    "reverse_input_channels": "False",
+}
+"""What Model API has to know besides the labels: mean and scale are in the model, it takes RGB, and
+``standard`` is the resize type that leaves cropped frames as they are in every release."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +61,24 @@ def read_section(model: Any, keys: tuple[str, ...], *section: str) -> dict[str, 
 
 
 def write_provenance(model: Any, provenance: Provenance) -> None:
-    """Record the weights, their source, and the class labels in an ``openvino.Model``."""
+    """Record the weights and their source in an ``openvino.Model``."""
     write_section(model, asdict(provenance), SECTION)
-    # Model API splits the list at spaces, and shows an underscore as it is.
-    labels = " ".join(label.replace(" ", "_") for label in load_labels())
-    model_info = {"model_type": "Action Classification", "labels": labels}
-    write_section(model, model_info, _MODEL_SECTION)
 
 
 def read_provenance(model: Any) -> Provenance:
     """Return what `write_provenance` recorded; an IR of the zoo's own tools has none."""
     found = read_section(model, ("weights", "source_sha384"), SECTION)
     return Provenance(found.get("weights", UNKNOWN_WEIGHTS), found.get("source_sha384", ""))
+
+
+def write_model_api_section(model: Any) -> None:
+    """Record in an ``openvino.Model`` what OpenVINO's Model API needs to open its IR."""
+    # Model API splits the list at spaces, and shows an underscore as it is.
+    labels = " ".join(label.replace(" ", "_") for label in load_labels())
+    write_section(model, {**_MODEL_API, "labels": labels}, _MODEL_API_SECTION)
+
+
+def keep_own_section(model: Any) -> None:
+    """Remove from an ``openvino.Model`` every section but this package's."""
+    for name in set(model.rt_info.keys()) - {SECTION}:
+        del model.rt_info[name]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from i3d_rgb_tf.errors import DependencyError, QuantizationError, last_line
 from i3d_rgb_tf.ir.compile import compile_model
 from i3d_rgb_tf.ir.files import read_ir, save_ir
-from i3d_rgb_tf.ir.metadata import read_provenance, write_provenance
+from i3d_rgb_tf.ir.metadata import keep_own_section, read_provenance, write_provenance
 from i3d_rgb_tf.quantization.acceptance import (
     HIGHEST_MEAN_KL,
     LOWEST_TOP1_AGREEMENT,
@@ -130,6 +130,7 @@ def quantize(
         warning=warning,
     )
     model.set_friendly_name(spec.name)
+    keep_own_section(model)
     write_provenance(model, provenance)
     write_record(model, record)
     save_ir(model, path, compress_to_fp16=True)

@@ -7,7 +7,6 @@ import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
-from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +98,8 @@ def read_frames(
 
     Raises
     ------
+    ValueError
+        The rate is not a finite number of 0.001 or more.
     VideoError
         The file is missing, is not a video, has no video stream, is too long and narrow to
         be scaled, or is damaged or truncated; the frames before the damage have been yielded.
@@ -136,7 +137,7 @@ def resample_frames(
     Raises
     ------
     ValueError
-        The rate is not a finite number, 0.001 or more.
+        The rate is not a finite number of 0.001 or more.
     VideoError
         A frame has another shape or type, or is too long and narrow to be scaled.
     """
@@ -232,23 +233,28 @@ def _frame_seconds(stream: VideoStream) -> Fraction:
 
 
 def _exact_rate(frames_per_second: float | Fraction) -> Fraction:
-    if not isinstance(frames_per_second, Real) or not _SLOWEST <= frames_per_second < math.inf:
+    try:
+        rate = float(frames_per_second)
+    except (TypeError, ValueError, OverflowError):
+        rate = math.nan
+    if not _SLOWEST <= rate < math.inf:
         raise ValueError(
-            f"frames_per_second is {frames_per_second!r}, expected a finite number >= {_SLOWEST}"
+            f"frames_per_second is {frames_per_second!r}, expected a finite number of {_SLOWEST} "
+            "or more"
         )
     # The float nearest to 30000/1001 would miss an exact middle.
-    return Fraction(float(frames_per_second)).limit_denominator(1001)
+    return Fraction(rate).limit_denominator(1001)
 
 
 def _as_video_frames(frames: Iterable[ArrayLike]) -> Iterator[VideoFrame]:
     """Yield a copy of each frame, without timestamps: its duration is that of the rate."""
     from av import VideoFrame
 
-    for frame in frames:
+    for index, frame in enumerate(frames):
         array = np.asarray(frame)
         if array.shape[2:] != (3,) or array.dtype != np.uint8 or not array.size:
             raise VideoError(
-                f"a frame is {array.shape} {array.dtype}, expected (height, width, 3) uint8; "
+                f"frame {index} is {array.shape} {array.dtype}, expected (height, width, 3) uint8; "
                 "give channels-last RGB, 0..255"
             )
         yield VideoFrame.from_ndarray(array, format="rgb24")
