@@ -26,8 +26,8 @@ help:
 	@echo 'make test-fast  run the tests that need no weights, no package index and no shared data'
 	@echo 'make check      check style, types and layers'
 	@echo 'make format     fix the style'
-	@echo 'make test-zoo   run the zoo'\''s own tools on the entry, and install the built package,'
-	@echo '                in environments of their own'
+	@echo 'make test-zoo   run the zoo'\''s own tools and Model API on the model, and install the built'
+	@echo '                package, in environments of their own'
 	@echo 'make clean      remove everything that was made or downloaded'
 
 demo: $(VENV)/freeze.stamp

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -128,7 +130,72 @@ def _test_zoo(session: nox.Session, release: str, *options: str) -> None:
     if session.python not in OLD_PYTHONS:
         session.install("--quiet", ".")
     environment = {"ZOO_ENVIRONMENT": session.virtualenv.location, "ZOO_RELEASE": release}
-    command = [sys.executable, "-m", "pytest", "--quiet", "tests/zoo_tools", *options]
-    session.run(*command, *session.posargs, env=environment, external=True)
-    # It takes 2 GB. After a failure it is kept for inspection.
+    _run_tests(session, environment, "tests/zoo_tools", *options)
+    _delete_environment(session)
+
+
+def _run_tests(session: nox.Session, environment: dict[str, str], *arguments: str) -> None:
+    command = [sys.executable, "-m", "pytest", "--quiet", *arguments, *session.posargs]
+    session.run(*command, env=environment, external=True)
+
+
+def _delete_environment(session: nox.Session) -> None:
+    """Free the disk. After a failure, an environment is kept for inspection."""
     shutil.rmtree(session.virtualenv.location)
+
+
+@nox.session(tags=["ci"], python="3.11")
+@nox.parametrize("release", ["newest", "0.4.7"], ids=["newest", "0.4.7"])
+def model_api(session: nox.Session, release: str) -> None:
+    """Open our IR with OpenVINO's Model API; the tests themselves run in .venv."""
+    pin = "" if release == "newest" else f"=={release}"
+    packages = [f"openvino-model-api{pin}", "openvino==2026.4.1"]
+    session.install("--quiet", "--upgrade", *packages)
+    environment = {"TOOL_ENVIRONMENT": session.virtualenv.location}
+    _run_tests(session, environment, "tests/other_tools/test_model_api.py")
+    _delete_environment(session)
+
+
+OPEN_MODEL_ZOO = "https://github.com/openvinotoolkit/open_model_zoo"
+LAST_COMMIT = "7ef5b91f75115a5eec5a67921453d7faaff8f78b"
+DEMO_FOLDERS = ["demos/action_recognition_demo/python", "demos/common/python"]
+
+
+@nox.session(tags=["ci"], venv_backend="none")
+def zoo_demo(session: nox.Session) -> None:
+    """Run the zoo's demo on our IR; OPEN_MODEL_ZOO names a clone of the zoo, or another URL."""
+    folder = Path(session.create_tmp()).resolve()
+    try:
+        _extract_demo(os.environ.get("OPEN_MODEL_ZOO", OPEN_MODEL_ZOO), folder)
+    except (OSError, subprocess.SubprocessError) as error:
+        session.skip(str(getattr(error, "stderr", None) or error).strip())
+    # .venv has what the demo needs.
+    environment = {"TOOL_ENVIRONMENT": sys.prefix, "ZOO_DEMO": str(folder)}
+    _run_tests(session, environment, "tests/other_tools/test_zoo_demo.py")
+
+
+def _extract_demo(source: str, folder: Path) -> None:
+    repository = Path(source)
+    if not repository.is_dir():
+        repository = Path(".cache", "open_model_zoo")
+        _git("init", "--quiet", "--bare", str(repository))
+        # No pictures and videos.
+        options = ["--quiet", "--depth=1", "--filter=blob:limit=100k"]
+        _git("-C", str(repository), "fetch", *options, source, LAST_COMMIT)
+    archive = folder / "demo.zip"
+    for name in DEMO_FOLDERS:
+        options = [f"--prefix={name}/", f"--output={archive}"]
+        _git("-C", str(repository), "archive", *options, f"{LAST_COMMIT}:{name}")
+        shutil.unpack_archive(archive, folder)
+
+
+def _git(*arguments: str) -> None:
+    subprocess.run(
+        ["git", *arguments],
+        env={**os.environ, "GIT_TERMINAL_PROMPT": "0"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )

