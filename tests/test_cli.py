@@ -89,8 +89,8 @@ def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
         (["info", "-d", __file__], "is a file, expected a folder"),
         (["zoo"], "the following arguments are required: ACTION"),
         (["zoo", "dance"], "invalid choice: 'dance'"),
-        (["convert", "--precisions", "FP8"], "got precision 'FP8', expected FP16 or FP32"),
-        (["convert", "--precisions", "FP16-INT8"], "make INT8 with i3d-rgb-tf quantize"),
+        (["convert", "--precisions", "FP8"], "got precision 'FP8', expected FP16, FP32, FP16-INT8"),
+        (["convert", "--precisions", "INT8"], "make INT8 with i3d-rgb-tf quantize"),
         (["convert", "--calibration", "videos"], "unrecognized arguments: --calibration"),
     ],
 )

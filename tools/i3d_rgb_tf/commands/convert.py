@@ -66,5 +66,6 @@ def _precisions(text: str) -> tuple[Precision, ...]:
     for name in names:
         if name not in PRECISIONS:
             expected = ", ".join(PRECISIONS)
-            raise argparse.ArgumentTypeError(f"got precision {name!r}, expected {expected}")
+            int8 = "; make INT8 with i3d-rgb-tf quantize" if "INT8" in name else ""
+            raise argparse.ArgumentTypeError(f"got precision {name!r}, expected {expected}{int8}")
     return cast("tuple[Precision, ...]", names)
