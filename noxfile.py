@@ -165,10 +165,12 @@ DEMO_FOLDERS = ["demos/action_recognition_demo/python", "demos/common/python"]
 def zoo_demo(session: nox.Session) -> None:
     """Run the zoo's demo on our IR; OPEN_MODEL_ZOO names a clone of the zoo, or another URL."""
     folder = Path(session.create_tmp()).resolve()
+    source = os.environ.get("OPEN_MODEL_ZOO")
     try:
-        _extract_demo(os.environ.get("OPEN_MODEL_ZOO", OPEN_MODEL_ZOO), folder)
+        _extract_demo(source or OPEN_MODEL_ZOO, folder)
     except (OSError, subprocess.SubprocessError) as error:
-        session.skip(str(getattr(error, "stderr", None) or error).strip())
+        stop = session.error if source else session.skip
+        stop(f"cannot get the demo: {getattr(error, 'stderr', None) or error}".strip())
     # .venv has what the demo needs.
     environment = {"TOOL_ENVIRONMENT": sys.prefix, "ZOO_DEMO": str(folder)}
     _run_tests(session, environment, "tests/other_tools/test_zoo_demo.py")
@@ -179,7 +181,7 @@ def _extract_demo(source: str, folder: Path) -> None:
     if not repository.is_dir():
         repository = Path(".cache", "open_model_zoo")
         _git("init", "--quiet", "--bare", str(repository))
-        # No pictures and videos.
+        # Without the large files of other folders.
         options = ["--quiet", "--depth=1", "--filter=blob:limit=100k"]
         _git("-C", str(repository), "fetch", *options, source, LAST_COMMIT)
     archive = folder / "demo.zip"

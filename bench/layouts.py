@@ -49,7 +49,7 @@ def _measure(root: Path, precision: Precision, rounds: int) -> None:
         print(f"{precision} {name}: predictions differ from {base} by {difference:.1e}", flush=True)
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(rounds):
-        # Nobody always follows the same one.
+        # The order is reversed each round.
         names = list(runs)[:: 1 if number % 2 else -1]
         for name in names:
             start = time.perf_counter()

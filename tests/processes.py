@@ -41,7 +41,7 @@ def bound_by_modes() -> dict[str, Any]:
 class Environment:
     """The commands of an environment; they run with a home of their own and a time limit.
 
-    Those of OpenVINO's tools send telemetry, which can wait forever without a network: first run
+    The tools that send telemetry can wait forever without a network: before them, run
     ``opt_in_out --opt_out``, which writes a file in the home.
     """
 

@@ -85,6 +85,32 @@ def test_every_key_in_the_file_is_read(classify, path):
     }
 
 
+def test_other_values_in_the_file_are_read_too(classify, path, tmp_path):
+    # Those that the file has are also defaults of Model API.
+    changed = {"resize_type": "fit_to_window_letterbox", "reverse_input_channels": "True"}
+    tree = ElementTree.parse(path)
+    for key, value in changed.items():
+        tree.find(f"rt_info/model_info/{key}").set("value", value)
+    tree.write(tmp_path / "model.xml")
+    shutil.copy(path.with_suffix(".bin"), tmp_path / "model.bin")
+
+    found = classify(tmp_path / "model.xml")["parameters"]
+
+    assert found["resize_type"] == "fit_to_window_letterbox"
+    assert found["reverse_input_channels"] is True
+
+
+@pytest.mark.parametrize("layout", ["NDCHW", "NDHWC"])
+def test_another_layout_is_refused(environment, frozen_graph, tmp_path, layout):
+    (path,) = convert(frozen_graph, tmp_path, precisions=["FP16"], layout=layout)
+    program = f"from model_api.models import Model; Model.create_model({str(path)!r})"
+
+    result = environment.run("python", "-c", program, check=False, timeout=300)
+
+    assert result.returncode != 0
+    assert "There is no model with name uknown in list" in result.stdout
+
+
 def assert_same_predictions(found, model, clips, labels):
     indices = {label.replace(" ", "_"): index for index, label in enumerate(load_labels())}
     for (label, score, preferred), clip, expected in zip(found, clips, labels, strict=True):
