@@ -157,6 +157,21 @@ def _check_layout(each: ConvertedModel, layout: str | None) -> None:
         )
 
 
+def _check_origin(each: ConvertedModel, model: Any) -> None:
+    """Check that a model in another layout is not older than the one that it was made from."""
+    original = each.path.with_name(f"{load_spec().name}.xml")
+    if each.path == original or not original.is_file():
+        return
+    found, expected = (
+        (read_provenance(each), read_record(each)) for each in (model, read_ir(original))
+    )
+    if expected[0].source_sha384 and found != expected:
+        raise ModelError(
+            f"{each.path} is not of the same model as {original.name}; make it again with: "
+            f"i3d-rgb-tf convert --layout {each.layout} --precisions {each.precision}"
+        )
+
+
 def _reference(weights: str, graph: Path) -> tuple[NDArray[np.float32], str]:
     """Return what an IR should compute for the waves, and where that is from.
 
@@ -172,21 +187,6 @@ def _reference(weights: str, graph: Path) -> tuple[NDArray[np.float32], str]:
         )
     model = convert_graph(graph, allow_unknown=weights == UNKNOWN_WEIGHTS)
     return predict_pixels(model, waves_clip()), "a fresh conversion of the graph"
-
-
-def _check_origin(each: ConvertedModel, model: Any) -> None:
-    """Check that a model in another layout is not older than the one that it was made from."""
-    original = each.path.with_name(f"{load_spec().name}.xml")
-    if each.path == original or not original.is_file():
-        return
-    found, expected = (
-        (read_provenance(each), read_record(each)) for each in (model, read_ir(original))
-    )
-    if expected[0].source_sha384 and found != expected:
-        raise ModelError(
-            f"{each.path} is not of the same model as {original.name}; make it again with: "
-            f"i3d-rgb-tf convert --layout {each.layout} --precisions {each.precision}"
-        )
 
 
 def _check_sample(model: Any, name: str, sample: Path) -> Check:
