@@ -6,12 +6,17 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from i3d_rgb_tf.hashes import Checksum
 from i3d_rgb_tf.ir.convert import convert
+from i3d_rgb_tf.reference import waves_clip
 from i3d_rgb_tf.spec import ModelSpec, load_spec
+from i3d_rgb_tf.video.decode import read_frames
 from i3d_rgb_tf.weights.checkpoint import write_checkpoint
 from i3d_rgb_tf.weights.fetch import fetch_package
 from i3d_rgb_tf.weights.frozen_graph import read_frozen_graph
@@ -63,6 +68,31 @@ def shared_folder(optional_shared_folder: Path) -> Path:
             "says where each file comes from, and I3D_SHARED_DATA names another folder"
         )
     return optional_shared_folder
+
+
+class GoldenClip(NamedTuple):
+    """A clip whose outputs in the original stack are known."""
+
+    name: str
+    """``waves`` or ``cricket``."""
+    pixels: NDArray[np.uint8]
+    """(79, 224, 224, 3) uint8, RGB, 0..255."""
+    outputs: dict[str, NDArray[np.float32]]
+    """``logits`` and ``probabilities``, each (400,) float32."""
+
+
+@pytest.fixture(
+    scope="session", params=["waves", pytest.param("cricket", marks=pytest.mark.shared)]
+)
+def golden_clip(request: pytest.FixtureRequest) -> GoldenClip:
+    """Return each clip with golden outputs."""
+    if request.param == "waves":
+        pixels = waves_clip()
+    else:
+        gif = request.getfixturevalue("shared_folder") / "v_CricketShot_g04_c01_rgb.gif"
+        pixels = np.stack(list(read_frames(gif, frames_per_second=None, short_side=None)))
+    outputs = np.load(_REPOSITORY / "tests" / "data" / f"{request.param}.npz")
+    return GoldenClip(request.param, pixels, dict(outputs))
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ import openvino
 import openvino.opset13 as operations
 
 from i3d_rgb_tf.architecture import AVERAGE_POOL, STAGES, Mixed
+from i3d_rgb_tf.choices import Layout
+from i3d_rgb_tf.ir.layouts import input_shape
 
 LABEL_WEIGHTS = np.linspace(0, 1, 400, dtype=np.float32)
 """The output of the small network is the mean of all pixels times these."""
@@ -41,6 +43,18 @@ def infer_clip(compiled: Any, clip: np.ndarray | None = None) -> np.ndarray:
     """Return the outputs for one clip, (400,) float32; by default for `gray_clip`."""
     clip = gray_clip() if clip is None else clip
     return compiled(clip[np.newaxis])[0][0]
+
+
+def infer_with_openvino(path: Path, layout: Layout, clip: np.ndarray) -> np.ndarray:
+    """Return what plain OpenVINO gives in f32 for one clip, (400,) float32.
+
+    The clip is (79, 224, 224, 3), and becomes what an IR of the layout takes.
+    """
+    compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    axes = (0, 3, 1, 2) if layout == "NDCHW" else (0, 1, 2, 3)
+    pixels = np.float32(clip.transpose(axes)).reshape(input_shape(layout))
+    assert compiled.input("Placeholder").shape == pixels.shape
+    return compiled(pixels)["Softmax"][0]
 
 
 def convolution_network(weights: np.ndarray, bias: np.ndarray | None) -> openvino.Model:

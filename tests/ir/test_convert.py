@@ -31,31 +31,19 @@ from i3d_rgb_tf.ir.metadata import (
 )
 from i3d_rgb_tf.reference import waves_clip
 from i3d_rgb_tf.verify import TOLERANCES, predict_pixels
-from i3d_rgb_tf.video.decode import read_frames
 from i3d_rgb_tf.weights.freeze import freeze_tensors
 from i3d_rgb_tf.weights.tensorflow import require_tensorflow
-from networks import save_small_network
+from networks import infer_with_openvino, save_small_network
 from sonnet_graph import write_sonnet_graph
 
 DATA = Path(__file__).parents[1] / "data"
 
 
-def read_clip(name, request):
-    """Return a golden clip, (79, 224, 224, 3), and its probabilities."""
-    if name == "waves":
-        clip = waves_clip()
-    else:
-        gif = request.getfixturevalue("shared_folder") / "v_CricketShot_g04_c01_rgb.gif"
-        clip = np.stack(list(read_frames(gif, frames_per_second=None, short_side=None)))
-    return clip, np.load(DATA / f"{name}.npz")["probabilities"]
-
-
 @pytest.mark.parametrize("precision", ["FP32", "FP16"])
-@pytest.mark.parametrize("name", ["waves", pytest.param("cricket", marks=pytest.mark.shared)])
-def test_the_ir_predicts_the_golden_probabilities(model_root, spec, precision, name, request):
-    clip, expected = read_clip(name, request)
+def test_the_ir_predicts_the_golden_probabilities(model_root, spec, precision, golden_clip):
+    expected = golden_clip.outputs["probabilities"]
 
-    found = predict_pixels(read_ir(spec.ir_path(model_root, precision)), clip)
+    found = predict_pixels(read_ir(spec.ir_path(model_root, precision)), golden_clip.pixels)
 
     assert np.abs(found - expected).max() <= TOLERANCES[precision]
     assert found.argmax() == expected.argmax()
@@ -207,21 +195,15 @@ def layouts_root(frozen_graph, tmp_path_factory):
     return root
 
 
-@pytest.mark.parametrize("name", ["waves", pytest.param("cricket", marks=pytest.mark.shared)])
-def test_every_layout_gives_the_same_probabilities_in_openvino(layouts_root, spec, name, request):
-    clip, golden = read_clip(name, request)
-    clip = clip[np.newaxis].astype(np.float32)
-    inputs = {"NDCHW": clip.transpose(0, 1, 4, 2, 3), "NDHWC": clip, "NSTHWC": clip[np.newaxis]}
-    properties = {"INFERENCE_PRECISION_HINT": "f32"}
+def test_every_layout_gives_the_same_probabilities_in_openvino(layouts_root, spec, golden_clip):
+    found = {
+        layout: infer_with_openvino(
+            spec.ir_path(layouts_root, "FP32", layout), layout, golden_clip.pixels
+        )
+        for layout in LAYOUTS
+    }
 
-    found = {}
-    for layout, pixels in inputs.items():
-        path = spec.ir_path(layouts_root, "FP32", layout)
-        model = openvino.Core().compile_model(path, "CPU", properties)
-        assert model.input("Placeholder").shape == pixels.shape
-        found[layout] = model(np.ascontiguousarray(pixels))["Softmax"][0]
-
-    assert inputs.keys() == LAYOUTS.keys()
+    golden = golden_clip.outputs["probabilities"]
     for probabilities in found.values():
         assert np.abs(probabilities - found["NDCHW"]).max() <= 1e-6
         assert np.abs(probabilities - golden).max() <= TOLERANCES["FP32"]

@@ -10,8 +10,6 @@ import pytest
 
 from i3d_rgb_tf.architecture import CHECKPOINT_SCOPE, STAGES, Conv, Mixed
 from i3d_rgb_tf.errors import WeightsError
-from i3d_rgb_tf.reference import waves_clip
-from i3d_rgb_tf.video.decode import read_frames
 from i3d_rgb_tf.weights.checkpoint import write_checkpoint
 from i3d_rgb_tf.weights.freeze import freeze_checkpoint, freeze_tensors
 from i3d_rgb_tf.weights.frozen_graph import identify_frozen_graph
@@ -39,20 +37,14 @@ def session(frozen_graph):
     session.close()
 
 
-@pytest.mark.parametrize("name", ["waves", pytest.param("cricket", marks=pytest.mark.shared)])
-def test_every_stage_has_the_results_of_the_original_stack(session, name, request):
-    if name == "waves":
-        clip = waves_clip()
-    else:
-        gif = request.getfixturevalue("shared_folder") / "v_CricketShot_g04_c01_rgb.gif"
-        clip = np.stack(list(read_frames(gif, frames_per_second=None, short_side=None)))
+def test_every_stage_has_the_results_of_the_original_stack(session, golden_clip):
     nodes = {stage.name: node_of(stage) for stage in STAGES}
     nodes |= {"Logits": f"{CHECKPOINT_SCOPE}/Mean:0", "Predictions": "Softmax:0"}
-    pixels = (clip[np.newaxis].astype(np.float32) - 127.5) / 127.5
+    pixels = (golden_clip.pixels[np.newaxis].astype(np.float32) - 127.5) / 127.5
 
     found = session.run(nodes, {"Placeholder:0": pixels})
 
-    expected = GOLDEN_STAGES[name]["stages"]
+    expected = GOLDEN_STAGES[golden_clip.name]["stages"]
     assert found.keys() == expected.keys()
     for stage, values in found.items():
         reference = expected[stage]
@@ -60,7 +52,7 @@ def test_every_stage_has_the_results_of_the_original_stack(session, name, reques
         norm = np.linalg.norm(values.astype(np.float64))
         assert norm == pytest.approx(reference["l2_norm"], rel=TOLERANCE), stage
         assert values.max() == pytest.approx(reference["max"], rel=TOLERANCE * 10), stage
-    golden = np.load(DATA / f"{name}.npz")
+    golden = golden_clip.outputs
     for stage, key in (("Logits", "logits"), ("Predictions", "probabilities")):
         difference = np.linalg.norm(found[stage][0] - golden[key])
         assert difference <= TOLERANCE * np.linalg.norm(golden[key]), stage
