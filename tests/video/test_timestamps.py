@@ -80,9 +80,82 @@ def test_decoding_timestamps_replace_presentation_timestamps_that_decrease():
         for number, (pts, dts) in enumerate(timestamps)
     ]
 
-    starts = [int(1000 * start) for _, start in start_times(frames, Fraction(1, 25))]
+    assert starts(frames) == [0, 40, 120, 120, 160, 200, 240, 280]
 
-    assert starts == [0, 40, 120, 160, 200, 240, 280, 320]
+
+def starts(frames, **options):
+    """Return the starts of frames of 40 ms, in milliseconds."""
+    return [int(1000 * start) for _, start in start_times(frames, Fraction(1, 25), **options)]
+
+
+@pytest.mark.parametrize(
+    ("pts", "expected"),
+    [
+        pytest.param([0, 40, 40, 120, 160], [0, 40, 80, 120, 160], id="repeated"),
+        pytest.param([0, 40, 20, 120, 160], [0, 40, 80, 120, 160], id="back"),
+        pytest.param([0, 40, 40, 80, 120], [0, 40, 80, 80, 120], id="one frame too many"),
+    ],
+)
+@pytest.mark.parametrize("delay", [None, 0, 80], ids=["no dts", "dts", "delayed dts"])
+def test_one_wrong_timestamp_does_not_shift_the_frames_after_it(pts, expected, delay):
+    before = 400
+    times = [*range(0, before, 40), *(before + each for each in pts)]
+    frames = [
+        FakeFrame(number, each, None if delay is None else 40 * number - delay)
+        for number, each in enumerate(times)
+    ]
+
+    assert starts(frames)[10:] == [before + each for each in expected]
+
+
+def test_decoding_timestamps_have_an_origin_of_their_own():
+    # As in AVI with B-frames: a decoding timestamp is that of a packet three frames later.
+    frames = [
+        FakeFrame(number, 40 * pts, 40 * (number + 2))
+        for number, pts in [(0, 0), (1, 2), (2, 3), (3, 1), (4, 5), (5, 6), (6, 4), (7, 8)]
+    ]
+
+    assert starts(frames)[3:] == [120, 160, 200, 240, 280]
+
+
+def test_a_mix_of_missing_timestamps_keeps_one_time():
+    frames = [FakeFrame(0, None, 40), FakeFrame(1, 80, 80), FakeFrame(2, None, 120)]
+    frames += [FakeFrame(3, 160, None), FakeFrame(4, 200, 200)]
+
+    assert starts(frames) == [0, 40, 80, 120, 160]
+
+
+@pytest.mark.parametrize(
+    ("pts", "expected"),
+    [
+        pytest.param([0, 40, 20_000, 20_040], [0, 40, 80, 120], id="forward"),
+        pytest.param([0, 40, 1e9, 1e9 + 40], [0, 40, 80, 120], id="forward by days"),
+        pytest.param([9000, 9040, 0, 40], [0, 40, 80, 120], id="back"),
+        pytest.param([9000, 9040, 8900, 8940], [0, 40, 80, 120], id="a little back"),
+        pytest.param([0, 40, 50_000, 50_040, 0, 40], [0, 40, 80, 120, 160, 200], id="and back"),
+        pytest.param([0, 40, 9_000, 9_040], [0, 40, 9_000, 9_040], id="a pause"),
+        pytest.param([0, 40, 40, 120], [0, 40, 80, 120], id="a repeated timestamp"),
+    ],
+)
+@pytest.mark.parametrize("with_dts", [False, True])
+def test_a_jump_of_the_clock_is_a_new_clock(pts, expected, with_dts):
+    frames = [
+        FakeFrame(number, int(each), int(each) - 80 if with_dts else None)
+        for number, each in enumerate(pts)
+    ]
+
+    assert starts(frames, clock_may_jump=True) == expected
+
+
+def test_where_clocks_cannot_jump_a_long_step_is_a_pause():
+    assert starts(frames_at(0, 40, 20_000)) == [0, 40, 20_000]
+
+
+def test_a_video_that_lasts_longer_than_allowed_is_an_error():
+    frames = frames_at(0, 2000, 4000, 6000)
+
+    with pytest.raises(VideoError, match=r"x\.mp4 claims to last .* h, expected at most"):
+        list(resample(frames, Fraction(25), Fraction(1, 25), name="x.mp4", longest=Fraction(5)))
 
 
 def test_decoding_timestamps_replace_missing_presentation_timestamps():

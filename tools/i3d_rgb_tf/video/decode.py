@@ -1,28 +1,28 @@
-"""RGB frames at 25 per second, from video files or decoded frames; nothing else uses PyAV."""
+"""RGB frames at 25 per second, from video files or decoded frames."""
 
 from __future__ import annotations
 
 import logging
 import math
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from i3d_rgb_tf.cores import num_usable_cores
 from i3d_rgb_tf.errors import VideoError
-from i3d_rgb_tf.video.files import check_file
+from i3d_rgb_tf.video.container import clock_may_jump, opened, video_stream
+from i3d_rgb_tf.video.interlacing import deinterlace
+from i3d_rgb_tf.video.limits import MOST_PIXELS, check_length, longest_seconds
+from i3d_rgb_tf.video.pixels import as_arrays
 from i3d_rgb_tf.video.timestamps import resample
 from i3d_rgb_tf.video.truncation import missing_end
 
 if TYPE_CHECKING:
-    from av import VideoFrame
+    from av import Packet, VideoFrame
     from av.container import InputContainer
-    from av.video.reformatter import VideoReformatter
     from av.video.stream import VideoStream
 
 __all__ = [
@@ -37,26 +37,8 @@ FRAMES_PER_SECOND = 25
 SHORT_SIDE = 256
 """Shorter side of a frame in pixels, before the crop; from the same section."""
 
-_NOT_VIDEOS = {
-    "tty": "text",
-    "image2": "a picture",
-    "pipe": "a picture",
-    "concat": "a list of files",
-    "hls": "a list of files",
-}
-"""What FFmpeg opens although it is not a video file, by the last part of the format's name."""
-
-_PIXELS_OF_ONE_THREAD = 640 * 480
-"""Frames of up to this many pixels are decoded with one thread: more threads gain nothing."""
-_MOST_THREADS = 4
-_LARGEST_RATIO = 32
-"""Largest allowed ratio of the sides; a longer frame, scaled, would need too much memory."""
 _SLOWEST = 0.001
 """Smallest allowed number of frames per second."""
-_BILINEAR, _ACCURATE_RND = 1 << 1, 1 << 18
-"""Flags of libswscale: SWS_BILINEAR, SWS_ACCURATE_RND; PyAV 17 cannot combine them by name."""
-
-_PYAV_WITH_LENIENT_TITLES = 19
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -91,7 +73,8 @@ def read_frames(
     Yields
     ------
     ndarray
-        (height, width, 3) uint8, RGB, 0..255, contiguous, rotated upright. Colours are converted
+        (height, width, 3) uint8, RGB, 0..255, contiguous, deinterlaced, upright. Colours are
+        converted
         with the matrix and range that the video states, by default BT.601 and limited range. A
         frame that is on screen in several intervals is the same array each time: copy it before
         you write to it.
@@ -101,17 +84,25 @@ def read_frames(
     ValueError
         The rate is not a finite number of 0.001 or more.
     VideoError
-        The file is missing, is not a video, has no video stream, is too long and narrow to
-        be scaled, or is damaged or truncated; the frames before the damage have been yielded.
+        The file is missing, is not a video, has no video stream, is too large, too long or too
+        narrow, or is damaged or truncated; the frames before the damage have been yielded.
     """
-    with _opened(path) as container:
-        stream = _best_stream(container, path)
-        _set_threads(stream)
-        frames = _decode(container, stream, path)
-        if frames_per_second is not None:
-            rate = _exact_rate(frames_per_second)
-            frames = resample(frames, rate, _frame_seconds(stream), name=str(path))
-        yield from _as_arrays(frames, short_side, name=str(path))
+    rate = None if frames_per_second is None else _exact_rate(frames_per_second)
+    with opened(path) as container:
+        stream = video_stream(container, path)
+        frames = deinterlace(_decode(container, stream, path))
+        if rate is not None:
+            longest = longest_seconds(path.stat().st_size)
+            _check_stated_length(container, longest, name=str(path))
+            frames = resample(
+                frames,
+                rate,
+                _frame_seconds(stream),
+                name=str(path),
+                longest=longest,
+                clock_may_jump=clock_may_jump(container),
+            )
+        yield from as_arrays(frames, short_side, name=str(path))
 
 
 def resample_frames(
@@ -143,84 +134,72 @@ def resample_frames(
     """
     rate, frame_seconds = Fraction(FRAMES_PER_SECOND), 1 / _exact_rate(frames_per_second)
     resampled = resample(_as_video_frames(frames), rate, frame_seconds, name="the video")
-    return _as_arrays(resampled, SHORT_SIDE, name="a frame")
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[InputContainer]:
-    """Open a video, and turn errors of FFmpeg and of the system into a `VideoError`."""
-    import av
-
-    check_file(path)
-    try:
-        # PyAV 19 and later accept titles that are not UTF-8.
-        is_strict = int(av.__version__.split(".")[0]) < _PYAV_WITH_LENIENT_TITLES
-        options: dict[str, Any] = {"metadata_errors": "replace"} if is_strict else {}
-        # The path is absolute because FFmpeg reads the text before a colon as a protocol.
-        with av.open(str(path.absolute()), **options) as container:
-            if kind := _NOT_VIDEOS.get(container.format.name.rpartition("_")[2]):
-                raise VideoError(f"{path} is {kind}, expected a video file")
-            yield container
-    except (av.FFmpegError, OSError) as error:
-        reason = missing_end(path)
-        raise VideoError(
-            f"{path} is truncated: {reason}; get the complete file"
-            if reason
-            else f"cannot read {path}: {error.strerror or error}; expected a video file"
-        ) from error
-
-
-def _best_stream(container: InputContainer, path: Path) -> VideoStream:
-    """Return the stream FFmpeg prefers: the default, then most pixels or the highest bit rate."""
-    from av.stream import Disposition
-
-    best = container.streams.best("video")
-    for stream in (best, *container.streams.video):
-        if stream is not None and not stream.disposition & Disposition.attached_pic:
-            return stream  # type: ignore[return-value]
-    kinds = ", ".join(sorted({each.type for each in container.streams})) or "none"
-    cover = " that is a cover picture only" if best else ""
-    raise VideoError(f"{path} has no video stream (its streams: {kinds}{cover}); give a video file")
-
-
-def _set_threads(stream: VideoStream) -> None:
-    if stream.width * stream.height > _PIXELS_OF_ONE_THREAD:
-        stream.thread_type = "AUTO"
-        stream.codec_context.thread_count = min(_MOST_THREADS, num_usable_cores())
-    else:
-        stream.codec_context.thread_count = 1
+    return as_arrays(resampled, SHORT_SIDE, name="a frame")
 
 
 def _decode(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[VideoFrame]:
-    """Yield every frame; raise an error when the file is damaged or truncated."""
+    """Yield every frame; raise an error when the file is damaged or truncated.
+
+    A broadcast loses packets, so there damaged frames are counted and give a warning.
+    """
     import av
 
-    num_frames = num_concealed = 0
-    reason: str | None = None
+    loses_packets = clock_may_jump(container)
+    num_frames = num_damaged = num_losses = 0
+    ends_within_frame = False
+    last: Packet[VideoStream] | None = None
     try:
         for packet in container.demux(stream):
-            try:
-                frames = packet.decode()
-            except av.InvalidDataError:
-                # A section of a longer stream may begin with frames whose reference frames are
-                # missing.
-                if num_frames:
-                    raise
-                continue
-            for frame in frames:
+            # A section of a longer stream may begin with frames whose reference frames are missing.
+            frames = _decode_packet(packet, tolerant=loses_packets or not num_frames)
+            is_damaged = frames is None and num_frames > 0
+            num_losses += is_damaged or packet.is_corrupt
+            # The packet after the last one is empty: it asks for the frames that are still waiting.
+            if packet.size:
+                last, ends_within_frame = packet, packet.is_corrupt or is_damaged
+            for frame in frames or []:
                 num_frames += 1
-                num_concealed += frame.is_corrupt
+                num_damaged += frame.is_corrupt
+                ends_within_frame |= frame.is_corrupt and _is_of(last, frame)
                 yield frame
-            if packet.is_corrupt:
-                reason = "it ends within a frame"
     except av.FFmpegError as error:
+        if not stream.width:
+            raise VideoError(
+                f"{path} has frames of no size, or of more than {MOST_PIXELS:,} pixels; give "
+                "another file or scale it down first"
+            ) from error
         reason = missing_end(path) or error.strerror or str(error)
         raise VideoError(_damage(path, num_frames, reason)) from error
-    reason = missing_end(path) or reason
+    reason = missing_end(path) or ("it ends within a frame" if ends_within_frame else "")
     if reason or not num_frames:
         raise VideoError(_damage(path, num_frames, reason or "no frame could be decoded"))
-    if num_concealed:
-        _LOGGER.warning("%s: %d of %d frames are damaged", path, num_concealed, num_frames)
+    # A decoder does not mark every frame that a loss has damaged.
+    if num_damaged := max(num_damaged, num_losses):
+        _LOGGER.warning("%s: %d of %d frames are damaged", path, num_damaged, num_frames)
+
+
+def _decode_packet(packet: Packet[VideoStream], *, tolerant: bool) -> list[VideoFrame] | None:
+    """Return the frames that are ready, or None if the packet is damaged and that is tolerated."""
+    import av
+
+    try:
+        return packet.decode()
+    except av.InvalidDataError:
+        if not tolerant:
+            raise
+        return None
+
+
+def _is_of(packet: Packet[VideoStream] | None, frame: VideoFrame) -> bool:
+    """Return whether a frame can be that of a packet: it may be one that was waiting."""
+    return packet is None or frame.pts is None or frame.pts == packet.pts
+
+
+def _check_stated_length(container: InputContainer, longest: Fraction, *, name: str) -> None:
+    # Where the clock jumps, FFmpeg's estimate is of no use.
+    if container.duration is None or clock_may_jump(container):
+        return
+    check_length(Fraction(container.duration, 1_000_000), longest, name=name)
 
 
 def _damage(path: Path, num_frames: int, reason: str) -> str:
@@ -258,49 +237,3 @@ def _as_video_frames(frames: Iterable[ArrayLike]) -> Iterator[VideoFrame]:
                 "give channels-last RGB, 0..255"
             )
         yield VideoFrame.from_ndarray(array, format="rgb24")
-
-
-def _as_arrays(
-    frames: Iterator[VideoFrame], short_side: int | None, *, name: str
-) -> Iterator[NDArray[np.uint8]]:
-    """Yield each frame as an array; a repeated frame is scaled and converted only once."""
-    from av.video.reformatter import VideoReformatter
-
-    reformatter = VideoReformatter()
-    previous, array = None, np.empty(0, np.uint8)
-    for frame in frames:
-        if frame is not previous:
-            sides = sorted((frame.width, frame.height))
-            if short_side is not None and sides[1] > _LARGEST_RATIO * sides[0]:
-                raise VideoError(
-                    f"{name} is {frame.width}x{frame.height}, expected a ratio of the sides of "
-                    f"at most {_LARGEST_RATIO}; crop it first"
-                )
-            previous, array = frame, _as_array(frame, short_side, reformatter)
-        yield array
-
-
-def _as_array(
-    frame: VideoFrame, short_side: int | None, reformatter: VideoReformatter
-) -> NDArray[np.uint8]:
-    width, height = frame.width, frame.height
-    if short_side is not None:
-        width, height = _scaled(width, height, short_side)
-    # Planar RGB is exact. Packed RGB takes twice as long when the width is odd, and is too dark by
-    # 1 to 2 of 255 levels when it is even. For such small frames, more threads would be slower.
-    scaled = reformatter.reformat(
-        frame, width, height, "gbrp", interpolation=_BILINEAR | _ACCURATE_RND, threads=1
-    )
-    quarter_turns = round(frame.rotation / 90)
-    array: NDArray[np.uint8] = np.rot90(scaled.to_ndarray(), quarter_turns)
-    return np.ascontiguousarray(array)
-
-
-def _scaled(width: int, height: int, short_side: int) -> tuple[int, int]:
-    """Return width and height after scaling.
-
-    >>> _scaled(320, 240, 256), _scaled(1080, 1920, 256)
-    ((341, 256), (256, 455))
-    """
-    scale = short_side / min(width, height)
-    return round(width * scale), round(height * scale)
