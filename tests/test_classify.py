@@ -188,7 +188,7 @@ class OneStream:
         self.probabilities = np.eye(400)[7] if probabilities is None else probabilities
 
     def get_property(self, name):
-        return {"OPTIMAL_NUMBER_OF_INFER_REQUESTS": 1}[name]
+        return {"OPTIMAL_NUMBER_OF_INFER_REQUESTS": 1, "EXECUTION_DEVICES": ["CPU"]}[name]
 
     def create_infer_request(self):
         return OneStream(self.events, self.probabilities)

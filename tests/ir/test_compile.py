@@ -5,8 +5,8 @@ from __future__ import annotations
 import openvino
 import pytest
 
-from i3d_rgb_tf.errors import DeviceError, ModelError
-from i3d_rgb_tf.ir.compile import compile_model, device_errors
+from i3d_rgb_tf.errors import MEMORY_REMEDY, DeviceError, ModelError
+from i3d_rgb_tf.ir.compile import compile_model, device_errors, inference_errors
 from i3d_rgb_tf.ir.files import read_ir
 from networks import LABEL_WEIGHTS, gray_clip, infer_clip, save_small_network
 
@@ -128,10 +128,54 @@ def test_the_error_for_a_missing_device_lists_numbered_devices(model, monkeypatc
         compile_model(model, "NPU", cache=False)
 
 
-def test_errors_of_openvino_become_one_line():
-    with pytest.raises(DeviceError, match="^the device failed: out of memory; try -D CPU$"):
-        with device_errors("the device failed"):
-            raise RuntimeError("Exception from plugin.cpp:1:\nout of memory\n")
+LACKING = RuntimeError("Exception from plugin.cpp:1:\nFailed to allocate 88 bytes of memory\n")
+
+
+@pytest.mark.parametrize("device", ["CPU", "CPU.0"])
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (LACKING, f"Failed to allocate 88 bytes of memory; {MEMORY_REMEDY}"),
+        (MemoryError("std::bad_alloc"), f"out of memory; {MEMORY_REMEDY}"),
+        (RuntimeError("a.cpp:1:\nshapes differ"), "shapes differ; the model may be damaged; conv"),
+        (ValueError("stoi"), "stoi; the model may be damaged; convert again"),
+    ],
+)
+def test_an_error_of_the_cpu_has_the_remedy_that_fits(error, expected, device):
+    with pytest.raises(DeviceError, match=f"^the device failed: {expected}") as caught:
+        with device_errors("the device failed", device):
+            raise error
+    assert "-D" not in str(caught.value)
+
+
+@pytest.mark.parametrize("device", ["", "GPU", "GPU.1", "AUTO", "HETERO:GPU,CPU"])
+def test_an_error_of_another_device_names_the_cpu(device):
+    with pytest.raises(DeviceError, match="^no: Failed to allocate .* memory; try -D CPU$"):
+        with device_errors("no", device):
+            raise LACKING
+
+
+class CompiledModel:
+    """An ``openvino.CompiledModel`` of a device, or of one that does not say where it runs."""
+
+    def __init__(self, devices):
+        self.devices = devices
+
+    def get_property(self, name):
+        assert name == "EXECUTION_DEVICES"
+        if not self.devices:
+            raise RuntimeError("no such property")
+        return self.devices
+
+
+@pytest.mark.parametrize(
+    ("devices", "remedy"),
+    [(["CPU"], MEMORY_REMEDY), (["GPU.0"], "try -D CPU"), ([], "try -D CPU")],
+)
+def test_an_error_of_inference_has_the_remedy_of_its_device(devices, remedy):
+    with pytest.raises(DeviceError, match=f"^the device failed: .*; {remedy}$"):
+        with inference_errors(CompiledModel(devices)):
+            raise LACKING
 
 
 def test_errors_of_this_package_are_raised_unchanged():

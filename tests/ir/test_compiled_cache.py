@@ -200,6 +200,16 @@ def test_a_blob_with_a_wrong_digest_or_none_is_removed(folder, digest):
     assert not file.exists()
 
 
+@pytest.mark.parametrize("name", ["1.blob", "1.sha256"])
+def test_a_pipe_in_the_cache_is_not_opened(folder, name):
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+
+    remove_damaged(folder)
+
+    assert sorted(path.name for path in folder.iterdir()) == ["2.blob", "2.sha256"]
+
+
 def test_a_changed_blob_is_removed(folder):
     (folder / "2.blob").write_bytes(b"tow")
 

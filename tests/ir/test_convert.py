@@ -16,7 +16,7 @@ import pytest
 from i3d_rgb_tf.choices import LAYOUTS
 from i3d_rgb_tf.classify import load_model
 from i3d_rgb_tf.cli import main
-from i3d_rgb_tf.errors import ModelError, StorageError, WeightsError
+from i3d_rgb_tf.errors import MEMORY_REMEDY, ModelError, StorageError, WeightsError
 from i3d_rgb_tf.hashes import file_digest
 from i3d_rgb_tf.inference.dense import average_logits, with_logits_as_output
 from i3d_rgb_tf.ir.compile import compile_model
@@ -122,6 +122,39 @@ def test_a_graph_that_openvino_cannot_read_is_an_error_of_one_line(frozen_graph,
         convert(graph, tmp_path)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "public").exists()
+
+
+def test_the_lines_of_openvinos_parsers_are_not_printed(frozen_graph, spec, tmp_path, capfd):
+    """Each of them complains when the name of an input is not UTF-8."""
+    definition = require_tensorflow().compat.v1.GraphDef.FromString(frozen_graph.read_bytes())
+    (softmax,) = [each for each in definition.node if each.op == "Softmax"]
+    name = softmax.input[0].encode()
+    field = b"\x1a" + bytes([len(name)])  # In a NodeDef, inputs are field 3.
+    content = frozen_graph.read_bytes()
+    assert content.count(field + name) == 1
+    graph = spec.frozen_graph_path(tmp_path)
+    graph.parent.mkdir(parents=True)
+    graph.write_bytes(content.replace(field + name, field + b"\xe9" * len(name)))
+    capfd.readouterr()
+
+    assert main(["convert", "-d", str(tmp_path)]) == 1
+
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.splitlines()
+    assert line.startswith(f"i3d-rgb-tf: error: OpenVINO cannot convert {graph}: ")
+    assert line.endswith("; it may be damaged; download it again")
+
+
+def test_a_conversion_without_enough_memory_says_what_helps(frozen_graph, tmp_path, monkeypatch):
+    def fail(core, path):
+        raise RuntimeError("std::bad_alloc")
+
+    monkeypatch.setattr(openvino.Core, "read_model", fail)
+
+    expected = f"OpenVINO cannot convert {frozen_graph}: out of memory; {MEMORY_REMEDY}"
+    with pytest.raises(ModelError, match=f"^{expected}$"):
+        convert(frozen_graph, tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_is_an_error(frozen_graph, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 import numpy as np
 import openvino
@@ -10,7 +11,7 @@ import pytest
 from openvino import opset13 as operations
 
 from i3d_rgb_tf.choices import LAYOUTS
-from i3d_rgb_tf.errors import ModelError, StorageError
+from i3d_rgb_tf.errors import MEMORY_REMEDY, ModelError, StorageError
 from i3d_rgb_tf.ir.files import find_model, list_models, read_ir, save_ir
 from i3d_rgb_tf.ir.layouts import find_layout, input_shape
 from networks import save_small_network
@@ -97,6 +98,15 @@ def test_the_ir_of_another_model_is_an_error(tmp_path, shape, outputs, message):
         read_ir(path)
 
 
+def test_an_ir_without_an_output_for_the_clip_is_an_error(tmp_path):
+    pixels = operations.parameter([1, 79, 3, 224, 224], np.float32)
+    output = operations.constant(np.zeros((0, 400), np.float32))
+    openvino.save_model(openvino.Model([output], [pixels]), tmp_path / "none.xml")
+
+    with pytest.raises(ModelError, match="and outputs 0x400, expected"):
+        read_ir(tmp_path / "none.xml")
+
+
 def test_an_ir_with_two_inputs_is_an_error(tmp_path):
     inputs = [operations.parameter([1, 79, 3, 224, 224], np.float32) for _ in range(2)]
     output = operations.constant(np.zeros((1, 400), np.float32))
@@ -130,6 +140,37 @@ def test_a_damaged_ir_is_an_error_of_one_line(tmp_path, capfd, content):
         read_ir(path)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
+
+
+def test_an_ir_with_a_name_that_is_not_utf8_is_an_error_of_one_line(tmp_path):
+    """OpenVINO's own message has the name, so it is not UTF-8 either."""
+    path = save_small_network(tmp_path / "small.xml")
+    path.write_bytes(path.read_bytes().replace(b'type="ReduceMean"', b'type="Reduce\xe9\x1bMean"'))
+
+    with pytest.raises(ModelError, match=r"cannot read .*Reduce\ufffd.*; convert again") as caught:
+        read_ir(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (RuntimeError("Exception from a.cpp:1:\nno layer\n"), "no layer; convert again"),
+        (ValueError("stoi"), "stoi; convert again"),
+        (MemoryError("std::bad_alloc"), f"out of memory; {MEMORY_REMEDY}"),
+        (RuntimeError("std::bad_alloc"), f"out of memory; {MEMORY_REMEDY}"),
+    ],
+)
+def test_an_error_of_openvino_has_the_remedy_that_fits(tmp_path, monkeypatch, error, expected):
+    path = save_small_network(tmp_path / "small.xml")
+
+    def fail(core, path):
+        raise error
+
+    monkeypatch.setattr(openvino.Core, "read_model", fail)
+
+    with pytest.raises(ModelError, match=f"^cannot read {path}: {re.escape(expected)}$"):
+        read_ir(path)
 
 
 def test_a_frozen_graph_is_an_error(frozen_graph):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from i3d_rgb_tf.errors import ModelError
 from i3d_rgb_tf.ir.files import read_ir, save_ir
 from i3d_rgb_tf.ir.metadata import (
     SECTION,
@@ -32,6 +33,22 @@ def test_provenance_is_read_as_it_was_written(model):
     write_provenance(model, provenance)
 
     assert read_provenance(model) == provenance
+
+
+@pytest.mark.parametrize(
+    ("section", "reason"),
+    [
+        (b'<i3d_rgb_tf value="3"/>', "Cannot get runtime attribute"),
+        (b'<i3d_rgb_tf><weights value="\xe9("/></i3d_rgb_tf>', "\ufffd"),
+    ],
+)
+def test_a_damaged_section_is_an_error(tmp_path, section, reason):
+    path = save_small_network(tmp_path / "small.xml")
+    head, end = path.read_bytes().rsplit(b"</rt_info>", 1)
+    path.write_bytes(head + section + b"</rt_info>" + end)
+
+    with pytest.raises(ModelError, match=f"i3d_rgb_tf of .* is damaged: {reason}.*; convert again"):
+        read_provenance(read_ir(path))
 
 
 def test_provenance_of_a_real_model_can_be_replaced(model_root, spec):

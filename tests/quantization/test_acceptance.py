@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from i3d_rgb_tf.errors import ModelError
 from i3d_rgb_tf.ir.files import read_ir, save_ir
+from i3d_rgb_tf.ir.metadata import SECTION, write_section
 from i3d_rgb_tf.quantization.acceptance import (
     HIGHEST_MEAN_KL,
     LOWEST_TOP1_AGREEMENT,
@@ -80,3 +82,23 @@ def test_a_record_is_saved_with_the_model(tmp_path, warning):
 
 def test_a_model_that_was_not_quantized_has_no_record(tmp_path):
     assert read_record(read_ir(save_small_network(tmp_path / "small.xml"))) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("num_videos", "2.5"), ("mean_kl", ""), ("speed_ratio", "fast")]
+)
+def test_a_damaged_record_is_an_error(key, value, tmp_path):
+    model = read_ir(save_small_network(tmp_path / "small.xml"))
+    write_record(model, QuantizationRecord(1, 2, Agreement(3, 1.0, 0.0, 0.0), 2.0))
+    write_section(model, {key: value}, SECTION, "quantization")
+
+    with pytest.raises(ModelError, match=f"record .* is damaged: .*{value}.*; make it again with"):
+        read_record(model)
+
+
+def test_an_incomplete_record_is_an_error(tmp_path):
+    model = read_ir(save_small_network(tmp_path / "small.xml"))
+    write_section(model, {"num_clips": 3}, SECTION, "quantization")
+
+    with pytest.raises(ModelError, match="record .* is damaged: 'num_videos'"):
+        read_record(model)

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from i3d_rgb_tf.choices import InferencePrecision, PerformanceHint
 from i3d_rgb_tf.errors import ModelError, VideoError
 from i3d_rgb_tf.inference.pipeline import VideoInput, VideoOutputs, infer_videos, read_videos
-from i3d_rgb_tf.ir.compile import compile_model, device_errors
+from i3d_rgb_tf.ir.compile import compile_model, inference_errors
 from i3d_rgb_tf.ir.files import find_model, read_ir
 from i3d_rgb_tf.ir.metadata import read_provenance
 from i3d_rgb_tf.labels import NUM_LABELS, load_labels
@@ -99,8 +99,8 @@ class Model:
             The device fails.
         """
         _check_clip(clip)
-        request = self.compiled.create_infer_request()
-        with device_errors("the device failed"):
+        with inference_errors(self.compiled):
+            request = self.compiled.create_infer_request()
             output = request.infer({0: clip[np.newaxis]}, share_inputs=True)
         probabilities: NDArray[np.float32] = output[0][0]
         return probabilities

@@ -7,21 +7,31 @@ import errno
 import importlib
 import logging
 import os
+import signal
 import sys
-from collections.abc import Sequence
-from pathlib import Path
-from types import ModuleType
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType, ModuleType
+from typing import NoReturn
 
 from i3d_rgb_tf.commands import COMMANDS
 from i3d_rgb_tf.commands.arguments import add_verbose
-from i3d_rgb_tf.errors import I3DError
+from i3d_rgb_tf.commands.terminal import (
+    PROGRAM,
+    print_error,
+    print_lines,
+    standard_streams,
+)
+from i3d_rgb_tf.errors import MEMORY_REMEDY, I3DError, escape_controls, remedy_or_memory
 from i3d_rgb_tf.version import __version__
 
 __all__ = ["build_parser", "main"]
 
-_PROGRAM = "i3d-rgb-tf"
-_INTERRUPTED = 130
-"""128 and the number of SIGINT, as a shell reports it."""
+_SIGNALLED = 128
+"""A shell reports a process that a signal ended as this and the number of the signal."""
+_STOP_SIGNALS = {"SIGTERM": "terminated", "SIGHUP": "hung up"}
+"""Signals that end a process, and how it says so; Windows has no SIGHUP."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _EPILOG = """\
@@ -32,7 +42,8 @@ getting started:
   i3d-rgb-tf classify VIDEO             the actions in it
   i3d-rgb-tf COMMAND --help             more about one command
 
-exit status: 0 done, 1 failed (one line says why and how to fix it), 2 wrong usage
+exit status: 0 done, 1 failed (one line says why and how to fix it), 2 wrong usage;
+130, 143, 129 ended by SIGINT, SIGTERM, SIGHUP, with temporary files removed
 """
 
 
@@ -47,59 +58,146 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0 done, 1 failed, 130 interrupted. Wrong usage exits with 2 by itself.
+        Exit status: 0 done, 1 failed, 130 interrupted, 143 terminated, 129 hung up. Wrong usage
+        exits with 2 by itself.
     """
-    _prepare_streams()
-    try:
-        arguments = build_parser().parse_args(argv)
-        _log_to_stderr(verbose=arguments.verbose)
-        status: int = arguments.run(arguments)
-        sys.stdout.flush()
-    except I3DError as error:
-        return _failed(str(error))
-    except KeyboardInterrupt:
-        print(f"{_PROGRAM}: interrupted", file=sys.stderr)
-        return _INTERRUPTED
-    except PermissionError as error:
-        # pathlib raises this for a folder that may not be entered, even in exists() and is_file().
-        return _failed(
-            f"cannot reach {error.filename}: {error.strerror}; get the right to enter its folder, "
-            "or choose another path"
-        )
-    except OSError as error:
-        return _system_failed(error)
+    with standard_streams(), _captured_warnings():
+        status = _status(argv)
+    if argv is None and status >= _SIGNALLED:
+        # OpenVINO, interrupted while it is imported, can leave a thread that Python would wait for.
+        os._exit(status)
     return status
 
 
-def _system_failed(error: OSError) -> int:
-    """Return the exit status for a path or for standard output; raise any other error."""
-    # The reader has gone (``| head``), which Windows reports as an invalid argument.
-    gone = isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
+def _status(argv: Sequence[str] | None) -> int:
+    try:
+        with _stop_signals():
+            return _run(argv)
+    except (Exception, KeyboardInterrupt) as error:
+        status = _failed(error)
+        if status is None:
+            raise
+        return status
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    try:
+        arguments = build_parser().parse_args(argv)
+    except SystemExit:
+        # After --help, standard output has something to write.
+        sys.stdout.flush()
+        raise
+    _log_to_stderr(verbose=arguments.verbose)
+    status: int = arguments.run(arguments)
+    sys.stdout.flush()
+    return status
+
+
+class _StoppedError(KeyboardInterrupt):
+    """Another signal than SIGINT asks this process to end, raised where Ctrl-C would be."""
+
+    def __init__(self, number: int) -> None:
+        self.number = signal.Signals(number)
+
+
+@contextmanager
+def _stop_signals() -> Iterator[None]:
+    """Let other signals end the process as Ctrl-C does, so that temporary files are removed.
+
+    A signal that is ignored stays ignored, as nohup wants it. Handlers can only be set in the main
+    thread.
+    """
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        numbers = [getattr(signal, name) for name in _STOP_SIGNALS if hasattr(signal, name)]
+        before = {number: signal.getsignal(number) for number in numbers}
+        before = {number: old for number, old in before.items() if old is signal.SIG_DFL}
+    try:
+        for number in before:
+            signal.signal(number, _stop)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop(number: int, _: FrameType | None) -> NoReturn:
+    # Ctrl-C reaches the processes of a pool as well; of other signals, they must be told.
+    if "multiprocessing" in sys.modules:
+        from multiprocessing import active_children
+
+        for child in active_children():
+            child.terminate()
+    raise _StoppedError(number)
+
+
+def _failed(error: BaseException) -> int | None:
+    """Print one line for what ended a command and return the exit status; None if it is a bug."""
+    interrupt = _find_interrupt(error)
+    if interrupt:
+        number = interrupt.number if isinstance(interrupt, _StoppedError) else signal.SIGINT
+        print_lines(f"{PROGRAM}: {_STOP_SIGNALS.get(number.name, 'interrupted')}", file=sys.stderr)
+        return _SIGNALLED + number
+    if isinstance(error, BrokenPipeError):
+        # The reader has gone (``| head``): there is nothing to say.
+        return 1
+    reason = _reason(error)
+    if not reason:
+        return None
+    print_error(reason)
+    return 1
+
+
+def _find_interrupt(error: BaseException | None) -> KeyboardInterrupt | None:
+    """Return the interrupt that led to an error: a module in C++ raises ImportError instead."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _reason(error: BaseException) -> str:
+    """Return what a line says about an error; nothing about a bug."""
+    if isinstance(error, I3DError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"out of memory; {MEMORY_REMEDY}"
+    if isinstance(error, ImportError) and not (error.name or "").startswith("i3d_rgb_tf"):
+        remedy = remedy_or_memory(error, "install it again; pip check lists what is missing")
+        return f"cannot load {error.name or 'a library'}: {error}; {remedy}"
+    return _system_reason(error) if isinstance(error, OSError) else ""
+
+
+def _system_reason(error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        # pathlib raises this for a folder that may not be entered, even in exists() and is_file().
+        return (
+            f"cannot reach {error.filename}: {error.strerror}; get the right to enter its folder, "
+            "or choose another path"
+        )
     if error.filename is not None:
         # A name that is too long, a loop of links: the path was given on the command line.
-        return _failed(f"cannot use {error.filename}: {error.strerror}; check the path")
-    if not (gone or error.errno in _FULL):
-        raise error
-    # Python would fail once more when it flushes the stream at exit.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 1 if gone else _failed(f"cannot write the results: {error.strerror}; free some space")
+        return f"cannot use {error.filename}: {error.strerror}; check the path"
+    return f"cannot write a file: {error.strerror}; free some space" if error.errno in _FULL else ""
 
 
-def _failed(why: str) -> int:
-    print(f"{_PROGRAM}: error: {why}", file=sys.stderr)
-    return 1
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, whatever the arguments are."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and the message, and exit with 2."""
+        super().error(escape_controls(message))
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the program with one subparser per command."""
-    parser = argparse.ArgumentParser(
-        prog=_PROGRAM,
+    parser = _Parser(
+        prog=PROGRAM,
         description="The I3D RGB action recognition model: download the published weights, verify "
         "them, convert them to OpenVINO, and name the actions in videos.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"{_PROGRAM} {__version__}")
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     add_verbose(parser, default=False)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name in COMMANDS:
@@ -107,7 +205,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str) -> None:
+def _add_command(commands: argparse._SubParsersAction[_Parser], name: str) -> None:
     module = importlib.import_module(f"i3d_rgb_tf.commands.{name}")
     description = (module.__doc__ or "").strip()
     parser = commands.add_parser(
@@ -135,17 +233,29 @@ def _lowered(sentence: str) -> str:
     return sentence[0].lower() + sentence[1:].rstrip(".")
 
 
-def _prepare_streams() -> None:
-    """Make standard output and error accept any text, also where they are closed or ASCII."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
-        elif stream.errors == "strict":
-            # A file name may hold bytes that no encoding has.
-            stream.reconfigure(errors="backslashreplace")
+class _LineFormatter(logging.Formatter):
+    """Format each record as one line; a traceback follows it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        """Return the line without a traceback."""
+        return escape_controls(super().formatMessage(record))
 
 
 def _log_to_stderr(*, verbose: bool) -> None:
-    logging.basicConfig(format=f"{_PROGRAM}: %(message)s", stream=sys.stderr, force=True)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_LineFormatter(f"{PROGRAM}: %(message)s"))
+    if not verbose:
+        # What another library says, it says beside our own line about the same.
+        handler.addFilter(logging.Filter("i3d_rgb_tf"))
+    logging.basicConfig(handlers=[handler], force=True)
     logging.getLogger("i3d_rgb_tf").setLevel(logging.INFO if verbose else logging.WARNING)
+
+
+@contextmanager
+def _captured_warnings() -> Iterator[None]:
+    """Send Python's warnings to the log."""
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)

@@ -158,5 +158,9 @@ def add_format(parser: argparse.ArgumentParser) -> None:
 def add_verbose(parser: argparse.ArgumentParser, *, default: object = argparse.SUPPRESS) -> None:
     """Add ``-v``; with the default given here, its absence does not undo an earlier one."""
     parser.add_argument(
-        "-v", "--verbose", action="store_true", default=default, help="report each step"
+        "-v",
+        "--verbose",
+        action="store_true",
+        default=default,
+        help="report each step, and what other libraries say",
     )

@@ -8,7 +8,6 @@ the peak memory. --performance-hint applies to the video only.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,6 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from i3d_rgb_tf.benchmark import benchmark
+    from i3d_rgb_tf.commands.terminal import print_json, print_lines
 
     result = benchmark(
         arguments.directory,
@@ -62,28 +62,24 @@ def run(arguments: argparse.Namespace) -> int:
         rounds=arguments.rounds,
     )
     if arguments.format == "json":
-        print(json.dumps(asdict(result), indent=2))
+        print_json(asdict(result))
     else:
-        print(_text(result))
+        print_lines(*_lines(result))
     return 0
 
 
-def _text(result: Benchmark) -> str:
+def _lines(result: Benchmark) -> list[str]:
     names = ("", "first result", "a clip", "clips/s", "memory", "video", "KL to FP32")
     rows = [names, *(_row(each) for each in result.measurements)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        [
-            f"{result.device}: {result.device_name}, OpenVINO {result.openvino}",
-            *(
-                "  ".join(
-                    cell.ljust(width) for cell, width in zip(row, widths, strict=True)
-                ).rstrip()
-                for row in rows
-            ),
-            f"recommended: {result.recommended}, {result.reason}",
-        ]
-    )
+    return [
+        f"{result.device}: {result.device_name}, OpenVINO {result.openvino}",
+        *(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        ),
+        f"recommended: {result.recommended}, {result.reason}",
+    ]
 
 
 def _row(measurement: Measurement) -> tuple[str, ...]:

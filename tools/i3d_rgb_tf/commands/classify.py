@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,11 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     from i3d_rgb_tf.classify import classify_while_loading, load_model
+    from i3d_rgb_tf.commands.terminal import print_error, print_json, print_lines
     from i3d_rgb_tf.errors import VideoError
 
     videos, errors = _find(arguments.videos)
     for error in errors:
-        print(f"i3d-rgb-tf: error: {error}", file=sys.stderr)
+        print_error(error)
     if not videos:
         return 1
     load = partial(
@@ -74,17 +74,17 @@ def run(arguments: argparse.Namespace) -> int:
     )
     results: list[Classification] = []
     classified = classify_while_loading(load, videos, top_k=arguments.top_k)
-    for result, say in _with_progress(classified, len(videos)):
+    for result in _with_progress(classified, len(videos)):
         if isinstance(result, VideoError):
-            say(f"i3d-rgb-tf: error: {result}", file=sys.stderr)
+            print_error(result)
             continue
         results.append(result)
         if arguments.format == "text":
-            say(format_text(result))
+            print_lines(*text_lines(result))
             # A reader at the other end of a pipe sees each result at once.
             sys.stdout.flush()
     if arguments.format == "json":
-        print(json.dumps([_document(result) for result in results], indent=2))
+        print_json([_document(result) for result in results])
     return 0 if len(results) == len(videos) and not errors else 1
 
 
@@ -105,28 +105,31 @@ def _find(paths: Iterable[Path]) -> tuple[list[Path], list[VideoError]]:
 
 def _with_progress(
     results: Iterator[Classification | VideoError], count: int
-) -> Iterator[tuple[Classification | VideoError, Callable[..., None]]]:
-    """Yield each result with a function that prints a line without breaking the progress bar."""
+) -> Iterator[Classification | VideoError]:
+    """Yield each result while the progress bar is not drawn, so that it can be printed."""
     if count == 1:
         # A bar would show nothing, and its import would delay the first result.
-        yield from ((result, print) for result in results)
+        yield from results
         return
     from tqdm import tqdm
 
-    with tqdm(results, total=count, unit="video", disable=None) as progress:
-        yield from ((result, progress.write) for result in progress)
+    from i3d_rgb_tf.commands.terminal import exact_stream
+
+    stream = exact_stream(sys.stderr)
+    with tqdm(results, total=count, unit="video", disable=None, file=stream) as progress:
+        for result in progress:
+            with progress.external_write_mode(file=stream):
+                yield result
 
 
-def format_text(result: Classification) -> str:
+def text_lines(result: Classification) -> list[str]:
     """Return the result for people: a line about the video, and one for each prediction."""
     head = (
         f"{result.video}: {result.duration_seconds:.1f} s, {result.num_frames} frames, "
         f"{result.num_clips} {'clip' if result.num_clips == 1 else 'clips'}, "
         f"weights {result.weights}"
     )
-    return "\n".join(
-        [head, *(f"  {each.probability:7.4f}  {each.label}" for each in result.predictions)]
-    )
+    return [head, *(f"  {each.probability:7.4f}  {each.label}" for each in result.predictions)]
 
 
 def _document(result: Classification) -> dict[str, Any]:

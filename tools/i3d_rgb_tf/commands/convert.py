@@ -47,17 +47,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
+    from i3d_rgb_tf.commands.terminal import print_lines
     from i3d_rgb_tf.ir.convert import convert
     from i3d_rgb_tf.spec import load_spec
 
-    for path in convert(
+    paths = convert(
         load_spec().frozen_graph_path(arguments.directory),
         arguments.output_directory or arguments.directory,
         precisions=arguments.precisions,
         layout=arguments.layout,
         allow_unknown=arguments.allow_unknown,
-    ):
-        print(path)
+    )
+    print_lines(*paths)
     return 0
 
 

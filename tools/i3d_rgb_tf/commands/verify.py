@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 EXAMPLES = """\
@@ -30,13 +29,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     from dataclasses import asdict
 
+    from i3d_rgb_tf.commands.terminal import print_json, print_lines
     from i3d_rgb_tf.verify import verify
 
     checks = verify(arguments.directory, sample=arguments.sample)
     if arguments.format == "json":
-        print(json.dumps([asdict(check) for check in checks], indent=2))
+        print_json([asdict(check) for check in checks])
     else:
-        for check in checks:
-            print(f"{check.status:8}{check.name}: {check.detail}")
+        print_lines(*(f"{check.status:8}{check.name}: {check.detail}" for check in checks))
     statuses = {check.status for check in checks}
     return 0 if "passed" in statuses and "failed" not in statuses else 1

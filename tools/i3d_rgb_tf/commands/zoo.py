@@ -7,7 +7,6 @@ download and convert i3d-rgb-tf as this package does.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
@@ -47,39 +46,45 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _register(arguments: argparse.Namespace) -> int:
+    from i3d_rgb_tf.commands.terminal import print_lines
     from i3d_rgb_tf.zoo.installation import find_zoo
     from i3d_rgb_tf.zoo.register import register
 
     found = register(find_zoo(arguments.zoo))
-    print(f"{'already registered' if found.state == 'ours' else 'registered'}: {found.entry}")
+    print_lines(f"{'already registered' if found.state == 'ours' else 'registered'}: {found.entry}")
     return 0
 
 
 def _unregister(arguments: argparse.Namespace) -> int:
+    from i3d_rgb_tf.commands.terminal import print_lines
     from i3d_rgb_tf.zoo.installation import find_zoo
     from i3d_rgb_tf.zoo.register import unregister
 
     found = unregister(find_zoo(arguments.zoo))
-    print(f"{'not registered' if found.state == 'stock' else 'restored'}: {found.entry}")
+    print_lines(f"{'not registered' if found.state == 'stock' else 'restored'}: {found.entry}")
     return 0
 
 
 def _status(arguments: argparse.Namespace) -> int:
+    from i3d_rgb_tf.commands.terminal import print_json, print_lines
     from i3d_rgb_tf.zoo.installation import find_zoo
     from i3d_rgb_tf.zoo.register import read_status
 
     status = read_status(find_zoo(arguments.zoo))
     if arguments.format == "json":
-        print(json.dumps(asdict(status), indent=2))
+        print_json(asdict(status))
     else:
-        print(f"{status.state}: {status.entry}\n{status.advice}")
+        print_lines(f"{status.state}: {status.entry}", status.advice)
     return 0
 
 
 def _run_tool(arguments: argparse.Namespace) -> int:
+    from i3d_rgb_tf.commands.terminal import exact_streams
     from i3d_rgb_tf.zoo.run_tool import run_tool
 
-    return run_tool(arguments.tool, arguments.tool_arguments)
+    # Tools draw progress and colours.
+    with exact_streams():
+        return run_tool(arguments.tool, arguments.tool_arguments)
 
 
 def _add_zoo(parser: argparse.ArgumentParser) -> None:

@@ -84,7 +84,7 @@ def load_network(
     """
     model = read_ir(path)
     weights = read_provenance(model).weights
-    with device_errors(f"{device} cannot run {path}"):
+    with device_errors(f"{device} cannot run {path}", device):
         compiled = compile_model(
             protocol.adapt(model), device, inference_precision, pixel_type=protocol.pixel_type
         )

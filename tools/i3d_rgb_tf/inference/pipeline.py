@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from i3d_rgb_tf.errors import DatasetError, VideoError
 from i3d_rgb_tf.inference.prefetch import prefetch
-from i3d_rgb_tf.ir.compile import device_errors
+from i3d_rgb_tf.ir.compile import inference_errors
 
 __all__ = [
     "Collector",
@@ -169,7 +169,8 @@ def infer_in_order(
     # OpenVINO's AsyncInferQueue is not used: its callbacks need the GIL and can deadlock when a
     # model is freed.
     count = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")) + 1
-    idle = [compiled.create_infer_request() for _ in range(count)]
+    with inference_errors(compiled):
+        idle = [compiled.create_infer_request() for _ in range(count)]
     # A request reads its input in place, so a reference to it is kept.
     running: deque[tuple[_Tag, Any, NDArray[Any] | None]] = deque()
 
@@ -177,7 +178,7 @@ def infer_in_order(
         tag, request, _ = running.popleft()
         if request is None:
             return tag, None
-        while not _is_done(request, _MILLISECONDS):
+        while not _is_done(request, compiled, _MILLISECONDS):
             pass
         output: NDArray[np.float32] = request.get_output_tensor(0).data[0].copy()
         idle.append(request)
@@ -191,11 +192,11 @@ def infer_in_order(
                     yield finish_first()
                 request = idle.pop()
                 array = array[np.newaxis]  # noqa: PLW2901
-                with device_errors("the device failed"):
+                with inference_errors(compiled):
                     request.start_async({0: array}, share_inputs=True)
             running.append((tag, request, array))
             # What is done is given before the next input is made.
-            while running and _is_done(running[0][1]):
+            while running and _is_done(running[0][1], compiled):
                 yield finish_first()
         while running:
             yield finish_first()
@@ -228,8 +229,8 @@ def _end(requests: list[Any]) -> None:
                 getattr(request, act)()
 
 
-def _is_done(request: Any, milliseconds: int = 0) -> bool:
+def _is_done(request: Any, compiled: Any, milliseconds: int = 0) -> bool:
     if request is None:
         return True
-    with device_errors("the device failed"):
+    with inference_errors(compiled):
         return bool(request.wait_for(milliseconds))

@@ -7,11 +7,17 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from i3d_rgb_tf.choices import InferencePrecision, PerformanceHint
-from i3d_rgb_tf.errors import DeviceError, I3DError, last_line
+from i3d_rgb_tf.errors import (
+    NATIVE_ERRORS,
+    DeviceError,
+    I3DError,
+    last_line,
+    remedy_or_memory,
+)
 from i3d_rgb_tf.ir.compiled_cache import compile_cached
 from i3d_rgb_tf.ir.layouts import change_layout
 
-__all__ = ["PixelType", "compile_model", "device_errors"]
+__all__ = ["PixelType", "compile_model", "device_errors", "inference_errors"]
 
 PixelType = Literal["uint8", "float32"]
 """What a compiled model takes; float32 for pixels that were scaled to fractions."""
@@ -63,8 +69,8 @@ def compile_model(
     properties: dict[str, Any] = {"PERFORMANCE_HINT": performance_hint}
     if inference_precision:
         properties["INFERENCE_PRECISION_HINT"] = inference_precision
-    model = _with_frames_as_input(model, pixel_type)
-    with device_errors(f"{device} cannot run the model"):
+    with device_errors(f"{device} cannot run the model", device):
+        model = _with_frames_as_input(model, pixel_type)
         if cache:
             compiled = compile_cached(core, model, device, properties)
         else:
@@ -74,14 +80,48 @@ def compile_model(
 
 
 @contextmanager
-def device_errors(what: str) -> Iterator[None]:
-    """Turn OpenVINO's errors into a `DeviceError` of one line that begins with `what`."""
+def device_errors(what: str, device: str = "") -> Iterator[None]:
+    """Turn OpenVINO's errors into a `DeviceError` of one line.
+
+    Parameters
+    ----------
+    what
+        What the line begins with.
+    device
+        Where it happens; empty if that is unknown.
+    """
     try:
         yield
     except I3DError:
         raise
-    except RuntimeError as error:
-        raise DeviceError(f"{what}: {last_line(error)}; try -D CPU") from error
+    except (*NATIVE_ERRORS, MemoryError) as error:
+        raise _device_error(what, error, device) from error
+
+
+@contextmanager
+def inference_errors(compiled: Any) -> Iterator[None]:
+    """Turn the errors of an ``openvino.CompiledModel`` that infers into a `DeviceError`."""
+    try:
+        yield
+    except I3DError:
+        raise
+    except (*NATIVE_ERRORS, MemoryError) as error:
+        raise _device_error("the device failed", error, _device_of(compiled)) from error
+
+
+def _device_error(what: str, error: Exception, device: str) -> DeviceError:
+    remedy = "try -D CPU"
+    if device.split(".", maxsplit=1)[0] == "CPU":
+        remedy = remedy_or_memory(error, "the model may be damaged; convert again")
+    return DeviceError(f"{what}: {last_line(error)}; {remedy}")
+
+
+def _device_of(compiled: Any) -> str:
+    """Return the device that a model is compiled for; empty if it does not say."""
+    try:
+        return ",".join(compiled.get_property("EXECUTION_DEVICES"))
+    except NATIVE_ERRORS:
+        return ""
 
 
 def _check_device(core: Any, device: str) -> None:

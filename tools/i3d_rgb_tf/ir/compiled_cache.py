@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from i3d_rgb_tf.errors import StorageError, last_line
+from i3d_rgb_tf.errors import NATIVE_ERRORS, StorageError, last_line
 from i3d_rgb_tf.hashes import Checksum, file_digest
 from i3d_rgb_tf.storage import replaced_file, storage_errors
+from i3d_rgb_tf.temporary import remove_leftovers
 
 __all__ = ["cache_folder", "compile_cached", "record_digests", "remove_damaged"]
 
@@ -52,7 +53,7 @@ def compile_cached(core: Any, model: Any, device: str, properties: Mapping[str, 
         remove_damaged(folder)
         compiled = core.compile_model(model, device, {**properties, "CACHE_DIR": str(folder)})
         record_digests(folder)
-    except (StorageError, RuntimeError) as error:
+    except (StorageError, *NATIVE_ERRORS) as error:
         # If this fails too, the cache was not the cause.
         compiled = core.compile_model(model, device, properties)
         _logger.warning(
@@ -78,10 +79,12 @@ def remove_damaged(folder: Path) -> None:
         A compiled model cannot be read or removed.
     """
     with storage_errors(folder, "clean"):
+        remove_leftovers(folder)
         for blob in folder.glob("*.blob"):
             file = _digest_file(blob)
-            digest = file.read_text(encoding="ascii", errors="replace") if file.exists() else ""
-            if not Checksum(_ALGORITHM, digest).matches(blob):
+            # To open a pipe would block.
+            digest = file.read_text(encoding="ascii", errors="replace") if file.is_file() else ""
+            if not (blob.is_file() and Checksum(_ALGORITHM, digest).matches(blob)):
                 _remove(blob)
 
 
@@ -108,8 +111,9 @@ def _modified(path: Path) -> int:
 
 
 def _remove(blob: Path) -> None:
-    blob.unlink(missing_ok=True)
+    # The digest first: a compiled model without one is removed by the next run.
     _digest_file(blob).unlink(missing_ok=True)
+    blob.unlink(missing_ok=True)
 
 
 def _digest_file(blob: Path) -> Path:

@@ -9,7 +9,13 @@ from typing import Any
 
 from i3d_rgb_tf.architecture import OUTPUT_NAME
 from i3d_rgb_tf.choices import FLOAT_PRECISIONS, LAYOUTS, PRECISIONS, Layout, Precision
-from i3d_rgb_tf.errors import ModelError, last_line
+from i3d_rgb_tf.errors import (
+    NATIVE_ERRORS,
+    ModelError,
+    last_line,
+    remedy_or_memory,
+    silent_standard_error,
+)
 from i3d_rgb_tf.hashes import file_digest
 from i3d_rgb_tf.ir.files import read_ir, save_ir
 from i3d_rgb_tf.ir.layouts import change_layout
@@ -146,10 +152,15 @@ def _read(frozen_graph: Path) -> Any:
     from openvino._offline_transformations import apply_moc_transformations
 
     try:
-        model = openvino.Core().read_model(frozen_graph)
+        # Each of its parsers tries the file, and complains about names that are damaged.
+        with silent_standard_error():
+            model = openvino.Core().read_model(frozen_graph)
         apply_moc_transformations(model, cf=False)
-    except RuntimeError as error:
-        raise ModelError(f"OpenVINO cannot convert {frozen_graph}: {last_line(error)}") from error
+    except (*NATIVE_ERRORS, MemoryError) as error:
+        remedy = remedy_or_memory(error, "it may be damaged; download it again")
+        raise ModelError(
+            f"OpenVINO cannot convert {frozen_graph}: {last_line(error)}; {remedy}"
+        ) from error
     return model
 
 

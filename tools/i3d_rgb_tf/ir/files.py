@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from i3d_rgb_tf.choices import LAYOUTS, PRECISIONS, Layout, Precision
-from i3d_rgb_tf.errors import ModelError, StorageError, last_line
+from i3d_rgb_tf.errors import (
+    NATIVE_ERRORS,
+    ModelError,
+    StorageError,
+    last_line,
+    remedy_or_memory,
+    silent_standard_error,
+)
 from i3d_rgb_tf.ir.layouts import find_layout, input_shape
 from i3d_rgb_tf.labels import NUM_LABELS
 from i3d_rgb_tf.spec import load_spec
@@ -110,9 +117,12 @@ def read_ir(path: Path) -> Any:
     if not path.with_suffix(".bin").is_file():
         raise ModelError(f"{path} has no {path.with_suffix('.bin').name} beside it; convert again")
     try:
-        model = openvino.Core().read_model(path)
-    except RuntimeError as error:
-        raise ModelError(f"cannot read {path}: {last_line(error)}; convert again") from error
+        # Where it does not read the file as an IR, each of its parsers tries it and complains.
+        with silent_standard_error():
+            model = openvino.Core().read_model(path)
+    except (*NATIVE_ERRORS, MemoryError) as error:
+        remedy = remedy_or_memory(error, "convert again")
+        raise ModelError(f"cannot read {path}: {last_line(error)}; {remedy}") from error
     _check_interface(model, path)
     return model
 
@@ -131,10 +141,9 @@ def save_ir(model: Any, path: Path, *, compress_to_fp16: bool = False) -> None:
     with replaced_folder(path.parent, names) as temporary:
         try:
             openvino.save_model(model, temporary / path.name, compress_to_fp16=compress_to_fp16)
-        except RuntimeError as error:
-            raise StorageError(
-                f"cannot write {path}: {last_line(error)}; is the disk full?"
-            ) from error
+        except (*NATIVE_ERRORS, MemoryError) as error:
+            remedy = remedy_or_memory(error, "is the disk full?")
+            raise StorageError(f"cannot write {path}: {last_line(error)}; {remedy}") from error
 
 
 def _check_interface(model: Any, path: Path) -> None:
@@ -144,8 +153,9 @@ def _check_interface(model: Any, path: Path) -> None:
     )
     shapes = {layout: "x".join(map(str, input_shape(layout))) for layout in LAYOUTS}
     layout = find_layout(model)
-    classes = [shape.rpartition("x")[2] for shape in outputs]
-    if layout is None or inputs != [shapes[layout]] or classes != [str(NUM_LABELS)]:
+    # The number of clips may be left open.
+    is_ours = outputs in ([f"1x{NUM_LABELS}"], [f"?x{NUM_LABELS}"])
+    if layout is None or inputs != [shapes[layout]] or not is_ours:
         expected = " or ".join(f"{shape} ({layout})" for layout, shape in shapes.items())
         raise ModelError(
             f"{path} is not the I3D RGB model: inputs {' and '.join(inputs)} and outputs "

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from i3d_rgb_tf.choices import UNKNOWN_WEIGHTS
+from i3d_rgb_tf.errors import NATIVE_ERRORS, ModelError, last_line
 from i3d_rgb_tf.labels import load_labels
 
 __all__ = [
@@ -52,12 +53,24 @@ def write_section(model: Any, values: Mapping[str, object], *section: str) -> No
 
 
 def read_section(model: Any, keys: tuple[str, ...], *section: str) -> dict[str, str]:
-    """Return those of the keys that a section of the runtime information has, as text."""
-    return {
-        key: str(model.get_rt_info([*section, key]).astype(str))
-        for key in keys
-        if model.has_rt_info([*section, key])
-    }
+    """Return those of the keys that a section of the runtime information has, as text.
+
+    Raises
+    ------
+    ModelError
+        The section is damaged.
+    """
+    try:
+        return {
+            key: str(model.get_rt_info([*section, key]).astype(str))
+            for key in keys
+            if model.has_rt_info([*section, key])
+        }
+    except NATIVE_ERRORS as error:
+        raise ModelError(
+            f"the section {' '.join(section)} of the model's rt_info is damaged: "
+            f"{last_line(error)}; convert again"
+        ) from error
 
 
 def write_provenance(model: Any, provenance: Provenance) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from i3d_rgb_tf.errors import ModelError
 from i3d_rgb_tf.ir.metadata import SECTION, read_section, write_section
 
 __all__ = [
@@ -103,20 +104,32 @@ def write_record(model: Any, record: QuantizationRecord) -> None:
 
 
 def read_record(model: Any) -> QuantizationRecord | None:
-    """Return the record of an ``openvino.Model``, or None if it has none."""
+    """Return the record of an ``openvino.Model``, or None if it has none.
+
+    Raises
+    ------
+    ModelError
+        The record is damaged.
+    """
     keys = [each.name for kind in (QuantizationRecord, Agreement) for each in fields(kind)]
     found = read_section(model, tuple(keys), SECTION, _SUBSECTION)
     if "num_clips" not in found:
         return None
-    return QuantizationRecord(
-        num_videos=int(found["num_videos"]),
-        num_calibration_clips=int(found["num_calibration_clips"]),
-        agreement=Agreement(
-            num_clips=int(found["num_clips"]),
-            top1_agreement=float(found["top1_agreement"]),
-            mean_kl=float(found["mean_kl"]),
-            worst_difference=float(found["worst_difference"]),
-        ),
-        speed_ratio=float(found["speed_ratio"]),
-        warning=found.get("warning", ""),
-    )
+    try:
+        return QuantizationRecord(
+            num_videos=int(found["num_videos"]),
+            num_calibration_clips=int(found["num_calibration_clips"]),
+            agreement=Agreement(
+                num_clips=int(found["num_clips"]),
+                top1_agreement=float(found["top1_agreement"]),
+                mean_kl=float(found["mean_kl"]),
+                worst_difference=float(found["worst_difference"]),
+            ),
+            speed_ratio=float(found["speed_ratio"]),
+            warning=found.get("warning", ""),
+        )
+    except (KeyError, ValueError) as error:
+        raise ModelError(
+            f"the quantization record of the model is damaged: {error}; make it again with: "
+            "i3d-rgb-tf quantize"
+        ) from error

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-from i3d_rgb_tf.errors import DependencyError
+from i3d_rgb_tf.errors import DependencyError, silent_standard_error
 
 __all__ = ["require_tensorflow"]
 
@@ -24,7 +21,8 @@ def require_tensorflow() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     try:
-        with _silent_standard_error():
+        # Its libraries print before its log level is in force.
+        with silent_standard_error():
             import tensorflow
     except ImportError as error:
         raise DependencyError(
@@ -32,18 +30,3 @@ def require_tensorflow() -> Any:
             "install it with: pip install 'i3d-rgb-tf[freeze]'"
         ) from error
     return tensorflow
-
-
-@contextmanager
-def _silent_standard_error() -> Iterator[None]:
-    """Silence what TensorFlow's libraries print before its log level is in force."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    silence = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silence, 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(silence)
