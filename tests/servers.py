@@ -22,6 +22,23 @@ def content(body: bytes) -> Behaviour:
     return respond
 
 
+def in_chunks(body: bytes, chunk_bytes: int) -> Behaviour:
+    """Send the whole body in chunks, without its length."""
+
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        handler.protocol_version = "HTTP/1.1"
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        for start in range(0, len(body), chunk_bytes):
+            chunk = body[start : start + chunk_bytes]
+            handler.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+        handler.wfile.write(b"0\r\n\r\n")
+        handler.close_connection = True
+
+    return respond
+
+
 def dropped(body: bytes, sent_bytes: int) -> Behaviour:
     """Promise the whole body and close the connection after `sent_bytes`."""
 
@@ -72,7 +89,11 @@ class FaultyServer:
             def log_message(self, *args: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, *_: object) -> None:
+                """Say nothing about a client that closes the connection."""
+
+        self._server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> FaultyServer:  # noqa: PYI034 (Self needs Python 3.11)

@@ -3,7 +3,6 @@ import os
 import stat
 from pathlib import Path
 
-import filelock
 import pytest
 
 from i3d_rgb_tf.errors import StorageError, VideoError
@@ -48,13 +47,61 @@ def test_a_failure_leaves_the_old_folder(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["a.xml"]
 
 
-def test_the_file_readers_look_for_never_stands_beside_another_version(tmp_path):
-    (tmp_path / "a.bin").write_text("old")
-    (tmp_path / "a.xml").write_text("old")
+def write_pair(folder, weights, graph):
+    (folder / "a.bin").write_text(weights)
+    (folder / "a.xml").write_text(graph)
+
+
+def test_a_result_without_one_of_its_files_replaces_nothing(tmp_path):
+    write_pair(tmp_path, "old", "old")
     with pytest.raises(StorageError), replaced_folder(tmp_path, ("a.bin", "a.xml")) as temporary:
-        (temporary / "a.bin").write_text("new")  # a.xml is missing: the second move fails
+        (temporary / "a.bin").write_text("new")
+
+    assert {each.name: each.read_text() for each in tmp_path.iterdir()} == {
+        "a.bin": "old",
+        "a.xml": "old",
+    }
+
+
+def test_the_file_readers_look_for_never_stands_beside_another_version(tmp_path, monkeypatch):
+    write_pair(tmp_path, "old", "old")
+
+    def refuse(source, target):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with pytest.raises(StorageError), replaced_folder(tmp_path, ("a.bin", "a.xml")) as temporary:
+        write_pair(temporary, "new", "new")
+        monkeypatch.setattr(Path, "replace", refuse)
 
     assert [each.name for each in tmp_path.iterdir()] == ["a.bin"]
+
+
+@pytest.mark.parametrize("changed", ["", "a.xml", "a.bin"])
+def test_files_that_stay_the_same_are_not_written_again(tmp_path, changed):
+    write_pair(tmp_path, "old", "old")
+    before = {each.name: each.stat().st_ino for each in tmp_path.iterdir()}
+
+    with replaced_folder(tmp_path, ("a.bin", "a.xml")) as temporary:
+        write_pair(temporary, "old", "old")
+        if changed:
+            (temporary / changed).write_text("new")
+
+    found = {each.name: each.stat().st_ino for each in tmp_path.iterdir()}
+    kept = {"": ["a.bin", "a.xml"], "a.xml": ["a.bin"], "a.bin": []}[changed]
+    assert [name for name in sorted(found) if found[name] == before[name]] == kept
+    texts = {each.name: each.read_text() for each in tmp_path.iterdir()}
+    assert texts == {"a.bin": "old", "a.xml": "old"} | ({changed: "new"} if changed else {})
+
+
+def test_a_failure_removes_the_folders_that_were_made(tmp_path):
+    for replaced in (
+        replaced_file(tmp_path / "a" / "b" / "file"),
+        replaced_folder(tmp_path / "a" / "b", ("x",)),
+    ):
+        with pytest.raises(KeyError), replaced:
+            raise KeyError
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_may_not_be_read_is_not_answered_with_writing(tmp_path):
@@ -80,15 +127,14 @@ def test_the_reason_and_a_remedy_are_named(tmp_path, number, remedy):
             raise OSError(number, os.strerror(number))
 
 
-def test_a_folder_that_can_be_written_is_made_and_left_empty(tmp_path):
+def test_to_check_whether_a_folder_can_be_written_leaves_nothing(tmp_path):
     check_writable(tmp_path / "a" / "b")
+    check_writable(tmp_path)
 
-    assert list((tmp_path / "a" / "b").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_only_one_writes_at_a_time_and_is_then_done(tmp_path, monkeypatch):
-    # The lock is not given back by the garbage collector, which may come late.
-    monkeypatch.delattr(filelock.BaseFileLock, "__del__")
+def test_only_one_writes_at_a_time_and_is_then_done(tmp_path):
     lock = tmp_path / "new" / ".lock"
     with only_writer(lock, "busy"):
         with pytest.raises(StorageError, match="^busy$"):
@@ -98,7 +144,8 @@ def test_only_one_writes_at_a_time_and_is_then_done(tmp_path, monkeypatch):
         with only_writer(lock, "busy"):
             raise KeyError
     with only_writer(lock, "busy"):
-        pass
+        assert lock.exists()
+    assert list(lock.parent.iterdir()) == []
 
 
 def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):

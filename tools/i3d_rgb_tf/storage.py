@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import errno
+import filecmp
 import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from i3d_rgb_tf.errors import I3DError, StorageError
+from i3d_rgb_tf.locks import locked_file, run_to_the_end
+from i3d_rgb_tf.temporary import (
+    made_folder,
+    temporary_file,
+    temporary_folder,
+    try_writing,
+)
 
 __all__ = [
     "check_writable",
@@ -79,7 +87,7 @@ def storage_errors(path: Path, action: str = "write") -> Iterator[None]:
 
 
 def check_writable(folder: Path) -> None:
-    """Make a folder if needed and try to write there, before work whose result belongs there.
+    """Try to write in a folder, before work whose result belongs there; nothing is left of it.
 
     Raises
     ------
@@ -87,9 +95,7 @@ def check_writable(folder: Path) -> None:
         It cannot be written.
     """
     with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        try_writing(folder)
 
 
 @contextmanager
@@ -101,46 +107,34 @@ def only_writer(lock_path: Path, otherwise: str) -> Iterator[None]:
     StorageError
         Another process holds it (the message is `otherwise`), or it cannot be written.
     """
-    from filelock import FileLock, Timeout
-
-    with storage_errors(lock_path.parent):
-        lock_path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(lock_path)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise StorageError(otherwise) from error
-    try:
+    with ExitStack() as stack:
+        with storage_errors(lock_path.parent):
+            stack.enter_context(made_folder(lock_path.parent))
+            try:
+                stack.enter_context(locked_file(lock_path))
+            except TimeoutError as error:
+                raise StorageError(otherwise) from error
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager
 def replaced_file(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`; when the body succeeds, it becomes `path`.
+    """Give a temporary file beside `path`; when the body succeeds, it becomes `path`.
 
-    The folder is made if needed. When the body fails, the temporary file is removed and
-    whatever was under `path` before is still there.
+    The folder is made if needed. When the body fails, the temporary file is removed, and so are
+    the folders that were made; whatever was under `path` before is still there. The body writes
+    into the file; if it put another in its place, that one would have no lock.
 
     Raises
     ------
     StorageError
         The folder or the file cannot be written.
     """
-    with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            yield temporary
-            temporary.chmod(0o666 & ~_umask())
-            with temporary.open("rb+") as file:
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with storage_errors(path), temporary_file(path.parent, path.name) as temporary:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
 
 
 @contextmanager
@@ -148,24 +142,33 @@ def replaced_folder(path: Path, names: tuple[str, ...]) -> Iterator[Path]:
     """Give a temporary folder inside `path`; when the body succeeds, its files `names` move up.
 
     They move in the order of `names`. The last is the one that readers look for: its old
-    version goes first, so that it never stands beside files of another version.
+    version goes first, so that it never stands beside files of another version. Files that are
+    the same as before stay where they are; if only the last is new, it replaces the old one in
+    one step.
 
     Raises
     ------
     StorageError
         The folder or a file cannot be written.
     """
-    with storage_errors(path):
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path, prefix=".part-") as name:
-            temporary = Path(name)
-            yield temporary
-            (path / names[-1]).unlink(missing_ok=True)
-            for file_name in names:
-                (temporary / file_name).replace(path / file_name)
+    with storage_errors(path), temporary_folder(path) as temporary:
+        yield temporary
+        for name in names:
+            (temporary / name).stat()
+        run_to_the_end(partial(_move_up, temporary, path, names))
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _move_up(source: Path, target: Path, names: tuple[str, ...]) -> None:
+    """Move files that are not yet there; where it was interrupted, it can be called again."""
+    *others, last = names
+    changed = [name for name in others if _is_new(source / name, target / name)]
+    if changed:
+        (target / last).unlink(missing_ok=True)
+    for name in (*changed, last):
+        if _is_new(source / name, target / name):
+            (source / name).replace(target / name)
+
+
+def _is_new(source: Path, target: Path) -> bool:
+    """Return whether a file is there and has other bytes than the one that it would replace."""
+    return source.exists() and not (target.is_file() and filecmp.cmp(source, target, shallow=False))

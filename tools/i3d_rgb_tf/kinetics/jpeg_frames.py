@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,12 +11,10 @@ from numpy.typing import NDArray
 
 from i3d_rgb_tf.errors import DependencyError, VideoError
 from i3d_rgb_tf.storage import storage_errors
+from i3d_rgb_tf.temporary import temporary_folder
 from i3d_rgb_tf.video.decode import read_frames
 
-__all__ = ["PART_PREFIX", "check_pillow", "estimate_bytes", "extract_frames"]
-
-PART_PREFIX = ".part-"
-"""Start of the name of a folder that is not complete yet."""
+__all__ = ["check_pillow", "estimate_bytes", "extract_frames"]
 
 _JPEG_QUALITY = 95
 _FRAMES_OF_VIDEO = 250
@@ -39,17 +35,17 @@ def extract_frames(video: Path, tree: Path, name: str) -> int:
         The frames cannot be written.
     """
     target = tree / name
-    with storage_errors(target):
+    with storage_errors(target), temporary_folder(tree) as part:
+        folder = part / "frames"
+        folder.mkdir()
+        number = 0
+        for number, frame in enumerate(read_frames(video, short_side=None), 1):
+            (folder / f"image_{number:05d}.jpg").write_bytes(_encode(frame))
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=tree, prefix=PART_PREFIX) as part:
-            folder = Path(part, "frames")
-            folder.mkdir()
-            number = 0
-            for number, frame in enumerate(read_frames(video, short_side=None), 1):
-                (folder / f"image_{number:05d}.jpg").write_bytes(_encode(frame))
-            if target.exists():
-                shutil.rmtree(target)
-            folder.replace(target)
+        if target.exists():
+            # Never without a part of its frames, as it would be while they are deleted.
+            target.replace(part / "earlier")
+        folder.replace(target)
     return number
 
 

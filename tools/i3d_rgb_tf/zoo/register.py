@@ -6,6 +6,8 @@ The zoo has a working entry after every step, so an interruption does no harm:
 2. The registration record, which lists their files and ours, is replaced atomically.
 3. The files of the entry are replaced one by one, each atomically, ``model.yml`` last.
 
+What is copied comes from a temporary folder, which the next run removes if this one is killed.
+
 Before the last step the downloader and the converter still see the old entry: they read only what
 ``model.yml`` names. The exception is ``pre-convert.py``, and ours does nothing beside a
 ``model.yml`` that is not ours. Unregistering goes the other way round.
@@ -25,6 +27,7 @@ from typing import Literal
 from i3d_rgb_tf.errors import ZooError
 from i3d_rgb_tf.hashes import file_digest
 from i3d_rgb_tf.spec import entry_folder
+from i3d_rgb_tf.temporary import remove_leftovers, temporary_folder
 from i3d_rgb_tf.zoo.installation import Zoo, changing, entry_digests, has_our_layout, reading
 
 __all__ = ["State", "Status", "read_status", "register", "unregister"]
@@ -110,7 +113,10 @@ def register(zoo: Zoo) -> Status:
         record = _read_record(zoo)
         # A registration that was killed just before its end is completed.
         if found.state != "ours" or (record and not record.complete):
-            _put_in(zoo, record)
+            with temporary_folder(zoo.records) as incoming:
+                _put_in(zoo, record, incoming)
+        elif record:
+            _remove_unused(zoo, record)
         return found
 
 
@@ -133,7 +139,8 @@ def unregister(zoo: Zoo) -> Status:
         record = _read_record(zoo)
         if record:
             found = read_status(zoo)
-            _take_out(zoo, record)
+            with temporary_folder(zoo.records) as incoming:
+                _take_out(zoo, record, incoming)
         else:
             found = _without_record(zoo)
         shutil.rmtree(zoo.records)
@@ -183,19 +190,30 @@ def _with_edits(zoo: Zoo, found: dict[str, str], record: _Record) -> _Record:
     return replace(record, ours=ours)
 
 
-def _put_in(zoo: Zoo, previous: _Record | None) -> None:
-    record = _keep_stock(zoo, previous or _Record())
-    _write_record(zoo, record)
+def _put_in(zoo: Zoo, previous: _Record | None, incoming: Path) -> None:
+    previous = previous or _Record()
+    _remove_unused(zoo, previous)
+    record = _keep_stock(zoo, previous, incoming)
+    _write_record(zoo, record, incoming)
     ours = entry_folder()
     for name in _ordered(entry_digests(), last=_LAST):
-        _replace(zoo, ours / name, zoo.entry / name)
-    _write_record(zoo, replace(record, complete=True))
+        _replace(ours / name, zoo.entry / name, incoming)
+    record = replace(record, complete=True)
+    _write_record(zoo, record, incoming)
+    _remove_unused(zoo, record)
+
+
+def _remove_unused(zoo: Zoo, record: _Record) -> None:
+    """Remove backups that no record names, and what a killed run of an earlier version left."""
+    remove_leftovers(zoo.records)
     for folder in zoo.records.glob("stock-*"):
         if folder.name != record.backup:
             shutil.rmtree(folder)
+    for name in ("incoming", f"{_RECORD}.part"):
+        (zoo.records / name).unlink(missing_ok=True)
 
 
-def _keep_stock(zoo: Zoo, previous: _Record) -> _Record:
+def _keep_stock(zoo: Zoo, previous: _Record, incoming: Path) -> _Record:
     """Copy the zoo's own files, those of now and those that we replaced, to a new backup."""
     found = entry_digests(zoo.entry)
     is_active = _is_ours(zoo, found, previous) if previous.ours else False
@@ -213,17 +231,26 @@ def _keep_stock(zoo: Zoo, previous: _Record) -> _Record:
         known = name in found or _MISSING in previous.ours.get(name, ())
         if name not in kept and (is_active or known):
             kept[name] = zoo.records / previous.backup / name
-    numbers = [int(each.name.removeprefix("stock-")) for each in zoo.records.glob("stock-*")]
-    backup = f"stock-{max(numbers, default=0) + 1}"
+    number = int(previous.backup.removeprefix("stock-") or 0)
+    backup = zoo.records / previous.backup
+    if number and _digests(kept) == previous.stock == entry_digests(backup):
+        return replace(previous, ours=ours, complete=False)
+    new = f"stock-{number + 1}"
+    copies = {name: incoming / new / name for name in kept}
     for name, path in kept.items():
-        target = zoo.records / backup / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, target)
-    stock = {name: file_digest(zoo.records / backup / name, "sha256") for name in sorted(kept)}
-    return _Record(stock, ours, backup)
+        copies[name].parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, copies[name])
+    record = _Record(_digests(copies), ours, new)
+    if copies:
+        (incoming / new).replace(zoo.records / new)
+    return record
 
 
-def _take_out(zoo: Zoo, record: _Record) -> None:
+def _digests(paths: dict[str, Path]) -> dict[str, str]:
+    return {name: file_digest(path, "sha256") for name, path in sorted(paths.items())}
+
+
+def _take_out(zoo: Zoo, record: _Record, incoming: Path) -> None:
     backup = zoo.records / record.backup
     for name, digest in record.stock.items():
         if not (backup / name).is_file() or file_digest(backup / name, "sha256") != digest:
@@ -234,13 +261,13 @@ def _take_out(zoo: Zoo, record: _Record) -> None:
     found = entry_digests(zoo.entry)
     is_active = _is_ours(zoo, found, record)
     record = replace(_with_edits(zoo, found, record), complete=False)
-    _write_record(zoo, record)
+    _write_record(zoo, record, incoming)
     # model.yml first: from then on the entry is the zoo's.
     for name in reversed(_ordered(record.ours, last=_LAST)):
         if not is_active and found.get(name, _MISSING) not in record.ours[name]:
             continue  # A new installation brought its own file, or has none.
         if name in record.stock:
-            _replace(zoo, backup / name, zoo.entry / name)
+            _replace(backup / name, zoo.entry / name, incoming)
         else:
             (zoo.entry / name).unlink(missing_ok=True)
     if not record.stock:
@@ -248,9 +275,9 @@ def _take_out(zoo: Zoo, record: _Record) -> None:
     (zoo.records / _RECORD).unlink()
 
 
-def _replace(zoo: Zoo, source: Path, target: Path) -> None:
+def _replace(source: Path, target: Path, incoming: Path) -> None:
     """Replace a file atomically; the temporary copy is outside the model root."""
-    temporary = zoo.records / "incoming"
+    temporary = incoming / "file"
     shutil.copy2(source, temporary)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary.replace(target)
@@ -279,7 +306,7 @@ def _read_record(zoo: Zoo) -> _Record | None:
         ) from error
 
 
-def _write_record(zoo: Zoo, record: _Record) -> None:
-    temporary = zoo.records / f"{_RECORD}.part"
+def _write_record(zoo: Zoo, record: _Record, incoming: Path) -> None:
+    temporary = incoming / _RECORD
     temporary.write_text(json.dumps(asdict(record), indent=2), encoding="utf-8")
     temporary.replace(zoo.records / _RECORD)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from i3d_rgb_tf.choices import ZooTool
 from i3d_rgb_tf.errors import ZooError
 from i3d_rgb_tf.spec import entry_folder, load_spec
+from i3d_rgb_tf.temporary import temporary_folder, temporary_root
 from i3d_rgb_tf.zoo.installation import ZOO_PACKAGES, find_zoo
 
 __all__ = ["run_tool"]
@@ -40,8 +40,8 @@ def run_tool(tool: ZooTool, arguments: Sequence[str]) -> int:
     """
     model_root = find_zoo().model_root
     common, main = _load(tool)
-    with tempfile.TemporaryDirectory(prefix="i3d-rgb-tf-") as folder:
-        common.MODEL_ROOT = _overlay(model_root, Path(folder) / "models")
+    with temporary_folder(temporary_root()) as folder:
+        common.MODEL_ROOT = _overlay(model_root, folder / "models")
         sys.argv = [f"omz_{tool}", *arguments]
         try:
             status = main()
