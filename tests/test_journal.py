@@ -30,7 +30,11 @@ def test_entries_are_read_as_they_were_written(journal: Path) -> None:
     assert has_only(journal, 2)
 
 
-@pytest.mark.parametrize("line", ['{"name": "b", "la', "1", "null", "[]", "\0\0\0", "\n"])
+@pytest.mark.parametrize(
+    "line",
+    ['{"name": "b", "la', "1", "null", "[]", "\0\0\0", "\n", "[" * 100_000, '{"a":' * 100_000],
+    ids=lambda line: line[:9],
+)
 def test_an_incomplete_line_is_skipped(journal: Path, line: str) -> None:
     with journal.open("a") as file:
         file.write(line)
@@ -98,6 +102,11 @@ def test_a_stamp_changes_with_the_files(tmp_path: Path) -> None:
     assert len(found) == 7
     assert None not in found
     assert stamp(tmp_path / "gone") is None
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800"])
+def test_a_name_that_no_file_can_have_has_no_stamp(tmp_path: Path, name: str) -> None:
+    assert stamp(tmp_path / name) is None
 
 
 def test_a_file_that_cannot_be_looked_at_has_a_stamp(tmp_path: Path) -> None:

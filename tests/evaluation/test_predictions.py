@@ -54,6 +54,30 @@ def test_an_incomplete_entry_is_skipped(tmp_path: Path, line: str) -> None:
     assert [each.name for each in read_predictions(path)] == ["a"]
 
 
+@pytest.mark.parametrize("value", ["1e999", "1e308", "-1e300", "NaN", "Infinity", "1.5", "-0.5"])
+@pytest.mark.filterwarnings("error")
+def test_an_entry_of_other_values_than_probabilities_is_skipped(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "x.jsonl"
+    write_predictions(path, [predictions("a", 1)])
+    content = path.read_text()
+    start = content.index("[[") + 2
+    damaged = content[:start] + value + content[content.index(",", start) :]
+    path.write_text(damaged + content)
+
+    assert len(list(read_predictions(path))) == 1
+
+
+def test_a_probability_that_was_rounded_up_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    probabilities = np.zeros((1, 400), np.float32)
+    probabilities[0, 3] = np.nextafter(np.float32(1), np.float32(2))
+    write_predictions(path, [VideoPredictions("a", "archery", "0123", probabilities)])
+
+    (found,) = read_predictions(path)
+
+    np.testing.assert_array_equal(found.probabilities, probabilities)
+
+
 def test_an_entry_is_a_line_of_plain_json(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     write_predictions(path, [predictions("a", 1)])

@@ -116,6 +116,7 @@ def test_other_subsets_of_the_annotations_are_ignored(tmp_path: Path) -> None:
     [
         ("[{]", "it is not JSON: "),
         ("\xff", "it is not JSON: "),
+        ("[" * 100_000, "it is not JSON: "),
         ('{"a": 1}', "it is not a list"),
         ("7", "it is not a list"),
         ("[1]", "entry 1 has no name or no path"),
@@ -128,6 +129,7 @@ def test_other_subsets_of_the_annotations_are_ignored(tmp_path: Path) -> None:
             "it has a more than once",
         ),
     ],
+    ids=lambda text: text[:30],
 )
 def test_a_damaged_manifest_is_an_error(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "manifest.json").write_text(text, encoding="latin-1")
@@ -145,6 +147,41 @@ def test_damaged_annotations_are_an_error(tmp_path: Path, text: str) -> None:
 
     with pytest.raises(DatasetError, match="is not as i3d-rgb-tf prepare writes it: .*; prepare"):
         list_videos(tmp_path, frames=True)
+
+
+_OTHER_FOLDERS = ["", ".", "..", "/tmp", "../../x", "a\\b", "a\0b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        *((name, "yoga") for name in _OTHER_FOLDERS),
+        *(("a", label) for label in (*_OTHER_FOLDERS, 3, None, ["yoga"])),
+    ],
+)
+def test_annotations_that_lead_to_another_folder_are_an_error(
+    tmp_path: Path, name: str, label: object
+) -> None:
+    path = write_tree(tmp_path, {"good": "archery"}).parent / "kinetics_400.json"
+    document = json.loads(path.read_text())
+    document["database"][name] = {"subset": "validation", "annotations": {"label": label}}
+    path.write_text(json.dumps(document))
+
+    with pytest.raises(DatasetError, match="the name or label of entry 2 cannot name a folder"):
+        list_videos(tmp_path, frames=True)
+
+
+@pytest.mark.parametrize("name", ["x" * 6_000, "\ud800"])
+def test_videos_with_impossible_names_are_missing_or_left_to_their_reader(
+    tmp_path: Path, name: str
+) -> None:
+    write_tree(tmp_path, {name: "archery"})
+    rows = [{"name": "a", "path": name, "label": "archery"}]
+    (tmp_path / "manifest.json").write_text(json.dumps(rows))
+
+    for frames in (True, False):
+        videos, missing = list_videos(tmp_path, frames=frames, most_videos=1)
+        assert len(videos) + len(missing) == 1
 
 
 def test_problems_are_counted(tmp_path: Path) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import resource
+import sys
 
+import google_crc32c
 import numpy as np
 import pytest
 
+from i3d_rgb_tf.architecture import CHECKPOINT_SCOPE
 from i3d_rgb_tf.errors import StorageError, WeightsError
 from i3d_rgb_tf.hashes import file_digest
 from i3d_rgb_tf.weights.checkpoint import read_checkpoint, write_checkpoint
@@ -82,8 +85,76 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
         tensors=[np.zeros(3, np.float32)],
     )
 
-    with pytest.raises(WeightsError, match="the weights lack RGB/inception_i3d/Conv3d_1a_7x7"):
+    with pytest.raises(
+        WeightsError,
+        match="other is not a checkpoint of the I3D RGB model: the weights lack RGB/inception_i3d/",
+    ):
         read_checkpoint(tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    ("tensor", "message"),
+    [
+        (np.zeros((3, 4), np.float32), r"has shape \(3, 4\), expected \(64,\)"),
+        (np.zeros(64), r"is not one float32 tensor of shape \(64,\)"),
+    ],
+)
+def test_a_tensor_of_another_size_is_refused_before_it_is_read(tensors, tmp_path, tensor, message):
+    name = next(iter(tensors))
+    changed = {**tensors, name: tensor}
+    require_tensorflow().raw_ops.SaveV2(
+        prefix=str(tmp_path / "model.ckpt"),
+        tensor_names=list(changed),
+        shape_and_slices=[""] * len(changed),
+        tensors=list(changed.values()),
+    )
+    # Nothing can be read of a tensor any more.
+    (tmp_path / "model.ckpt.data-00000-of-00001").unlink()
+
+    with pytest.raises(WeightsError, match=f"{name} {message}"):
+        read_checkpoint(tmp_path / "model.ckpt")
+
+
+def test_a_file_at_which_tensorflow_would_end_the_process_is_refused(tmp_path):
+    name = f"{CHECKPOINT_SCOPE}/Conv3d_1a_7x7/conv_3d/w"
+    require_tensorflow().raw_ops.SaveV2(
+        prefix=str(tmp_path / "model.ckpt"),
+        tensor_names=[name],
+        shape_and_slices=[""],
+        tensors=[np.zeros(3, np.float32)],
+    )
+    # A block of the index, one byte for its compression, and its masked checksum; TensorFlow
+    # reads an entry only when the checksum is right.
+    index = tmp_path / "model.ckpt.index"
+    content = bytearray(index.read_bytes())
+    place = content.index(name.encode()) + len(name)
+    end = next(
+        end
+        for end in range(place, len(content) - 4)
+        if content[end : end + 4] == masked_checksum(content[:end])
+    )
+    content[place] = 0xFF
+    content[end : end + 4] = masked_checksum(content[:end])
+    index.write_bytes(content)
+
+    with pytest.raises(
+        WeightsError,
+        match=r"cannot read the checkpoint .*model.ckpt: its index is damaged: .*; get its files",
+    ) as error:
+        read_checkpoint(tmp_path / "model.ckpt")
+    assert "\n" not in str(error.value)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def masked_checksum(block):
+    value = google_crc32c.value(bytes(block))
+    return (((value >> 15 | value << 17) + 0xA282EAD8) & 0xFFFFFFFF).to_bytes(4, "little")
+
+
+def test_a_checkpoint_is_read_without_tensorflow(checkpoint, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+
+    assert identify(read_checkpoint(checkpoint)) == "rgb_scratch"
 
 
 def test_a_full_disk_leaves_no_incomplete_checkpoint(tensors, tmp_path):

@@ -82,12 +82,34 @@ def _of_integers(node):
     node.attr["value"].tensor.dtype = 3
 
 
+def _cut_in_a_value(node):
+    tensor = node.attr["value"].tensor
+    tensor.tensor_content = tensor.tensor_content[:-1]
+
+
+def _of_shape(*sizes):
+    def damage(node):
+        tensor = node.attr["value"].tensor
+        del tensor.tensor_shape.dim[:]
+        for size in sizes:
+            tensor.tensor_shape.dim.add(size=size)
+        tensor.tensor_content = b""
+        tensor.float_val.append(3)
+
+    return damage
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         (_without_content, "has no value"),
         (_truncated, r"has 63 values, expected shape \(64,\)"),
         (_of_integers, "is not float32"),
+        (_cut_in_a_value, "has 255 bytes, expected float32"),
+        (_of_shape(), r"has shape \(\), expected \(64,\)"),
+        (_of_shape(-1), r"has shape \(-1,\), expected \(64,\)"),
+        (_of_shape(1 << 40, 1 << 40), r"has shape \(1099511627776, 1099511627776\), expected"),
+        (_of_shape(*[1] * 2_000), r"has shape \(1, 1, .{,1000}, expected \(64,\)$"),
     ],
 )
 def test_a_graph_with_a_damaged_tensor_is_refused(frozen_graph, tmp_path, damage, message):
@@ -99,6 +121,23 @@ def test_a_graph_with_a_damaged_tensor_is_refused(frozen_graph, tmp_path, damage
 
     with pytest.raises(ModelError, match=f"graph.pb is not the I3D RGB model: .*{name} {message}"):
         read_frozen_graph(graph)
+
+
+def test_names_and_shapes_without_end_are_cut_in_the_message(frozen_graph, tmp_path):
+    definition = require_tensorflow().compat.v1.GraphDef.FromString(frozen_graph.read_bytes())
+    (node,) = [each for each in definition.node if each.name == "Placeholder"]
+    for _ in range(2_000):
+        node.attr["shape"].shape.dim.add(size=1)
+    (tmp_path / "shape.pb").write_bytes(definition.SerializeToString())
+    node.name = "x" * 9_000
+    (tmp_path / "name.pb").write_bytes(definition.SerializeToString())
+
+    for name in ("shape.pb", "name.pb"):
+        with pytest.raises(
+            ModelError, match=rf"{name} .*, expected .*Placeholder|79, 224"
+        ) as error:
+            read_frozen_graph(tmp_path / name)
+        assert len(str(error.value)) <= 1000
 
 
 def test_a_graph_whose_input_has_no_shape_is_refused(frozen_graph, tmp_path):

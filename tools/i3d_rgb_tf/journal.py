@@ -17,7 +17,8 @@ __all__ = ["append_entry", "has_only", "read_entries", "stamp", "write_entries"]
 def read_entries(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the entries of a journal, none if there is no journal.
 
-    A line that an interrupted run or a full disk left incomplete is skipped.
+    A line that an interrupted run or a full disk left incomplete is skipped, and so is any other
+    line that is not an object in JSON.
 
     Raises
     ------
@@ -30,7 +31,7 @@ def read_entries(path: Path) -> Iterator[dict[str, Any]]:
         for line in file:
             try:
                 entry = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(entry, dict):
                 yield entry
@@ -100,7 +101,8 @@ def stamp(path: Path) -> str | None:
                 files = sorted((entry.name, entry.stat()) for entry in entries)
         else:
             files = [("", status)]
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
+        # No file can have a name with a null byte, or that cannot be encoded.
         return None
     except OSError:
         # Whoever opens it reports why.

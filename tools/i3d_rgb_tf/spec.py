@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from i3d_rgb_tf.choices import Layout, Precision
 from i3d_rgb_tf.errors import ModelError
 from i3d_rgb_tf.hashes import Checksum
 
-__all__ = ["ModelSpec", "SourceFile", "entry_folder", "load_spec"]
+__all__ = ["ModelSpec", "SourceFile", "entry_folder", "load_spec", "read_document"]
 
 _NAME = "i3d-rgb-tf"
+_AXES = "NDHWC"
+"""Of the frozen graph's input, and of every other layout in another order."""
 
 
 @dataclass(frozen=True)
@@ -117,44 +120,82 @@ def load_spec(path: Path | None = None) -> ModelSpec:
     ModelError
         The file is missing, is not YAML, or lacks something the package needs.
     """
-    import yaml
-
     path = path or entry_folder() / "model.yml"
+    document = read_document(path)
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
         return _parse(document)
-    except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise ModelError(f"{path} is not YAML: {reason}") from error
-    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError) as error:
         raise ModelError(
             f"{path} does not describe {_NAME}: {type(error).__name__} {error}; "
             "expected the zoo's schema with one file, one input, mean and scale"
         ) from error
 
 
-def _parse(document: dict[str, Any]) -> ModelSpec:
+def read_document(path: Path) -> Any:
+    """Read a YAML file into lists, dictionaries and strings, and nothing else.
+
+    A reference to another part of the file, as ``*name``, is refused: a few lines of them can
+    stand for more than the memory holds.
+
+    Raises
+    ------
+    ModelError
+        The file cannot be read, or is not YAML of this kind.
+    """
+    import yaml
+
+    class Loader(yaml.BaseLoader):
+        def compose_node(self, *arguments: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):
+                raise yaml.YAMLError("it has an alias (*name), expected none")
+            return super().compose_node(*arguments)
+
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader)
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}; check the path") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise ModelError(f"{path} is not YAML that can be read: {reason}") from error
+
+
+def _parse(document: Any) -> ModelSpec:
     (file,) = document["files"]
     (tensor,) = document["input_info"]
-    source_layout, layout = tensor["layout"].split("->")
+    source_layout, layout = _text(tensor["layout"]).split("->")
+    shape = tuple(int(_text(size)) for size in tensor["shape"])
+    if not (sorted(source_layout) == sorted(layout) == sorted(_AXES) and len(shape) == len(_AXES)):
+        raise ValueError(f"layout {source_layout}->{layout}, shape {shape}")
+    name, size = _text(file["name"]), int(_text(file["size"]))
+    if min(size, *shape) < 1:
+        raise ValueError(f"size {size}, shape {shape}")
+    if name in ("", ".", "..") or set("/\\\0") & set(name):
+        raise ValueError(f"file name {name!r}")
     arguments = " ".join(document["model_optimizer_args"])
+    mean, scale = _argument(arguments, "mean_values"), _argument(arguments, "scale_values")
+    if not (math.isfinite(mean) and 0 < scale < math.inf):
+        raise ValueError(f"mean {mean}, scale {scale}")
     return ModelSpec(
         name=_NAME,
-        description=document["description"],
+        description=_text(document["description"]),
         frozen_graph=SourceFile(
-            name=file["name"],
-            checksum=Checksum("sha384", file["checksum"], int(file["size"])),
-            urls=tuple(file[key] for key in ("source", "original_source") if key in file),
+            name=name,
+            checksum=Checksum("sha384", _text(file["checksum"]), size),
+            urls=tuple(_text(file[key]) for key in ("source", "original_source") if key in file),
         ),
-        input_name=tensor["name"],
+        input_name=_text(tensor["name"]),
         source_layout=source_layout,
-        source_shape=tuple(int(size) for size in tensor["shape"]),
-        layout=layout,
-        mean=_argument(arguments, "mean_values"),
-        scale=_argument(arguments, "scale_values"),
+        source_shape=shape,
+        layout=cast("Layout", layout),
+        mean=mean,
+        scale=scale,
     )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a {type(value).__name__}, expected one value")
+    return value
 
 
 def _argument(arguments: str, name: str) -> float:

@@ -14,6 +14,9 @@ from i3d_rgb_tf.labels import NUM_LABELS
 
 __all__ = ["VideoPredictions", "append_predictions", "read_predictions", "write_predictions"]
 
+_LARGEST_PROBABILITY = 1.001
+"""A device with low precision may round to a little more than 1."""
+
 
 @dataclass(frozen=True)
 class VideoPredictions:
@@ -30,7 +33,7 @@ class VideoPredictions:
 
 
 def read_predictions(path: Path) -> Iterator[VideoPredictions]:
-    """Yield the predictions in a journal; an incomplete entry is skipped.
+    """Yield the predictions in a journal; an incomplete or damaged entry is skipped.
 
     Raises
     ------
@@ -39,11 +42,12 @@ def read_predictions(path: Path) -> Iterator[VideoPredictions]:
     """
     for entry in read_entries(path):
         try:
-            probabilities = np.array(entry["probabilities"], np.float32, ndmin=1)
+            with np.errstate(over="ignore"):
+                probabilities = np.array(entry["probabilities"], np.float32, ndmin=1)
             name, label, stamp = (str(entry[key]) for key in ("name", "label", "stamp"))
         except (ValueError, KeyError, TypeError, OverflowError):
             continue
-        if len(probabilities) and probabilities.shape == (len(probabilities), NUM_LABELS):
+        if _are_probabilities(probabilities):
             yield VideoPredictions(name, label, stamp, probabilities)
 
 
@@ -67,6 +71,11 @@ def append_predictions(path: Path, predictions: VideoPredictions) -> None:
         The journal cannot be written.
     """
     append_entry(path, _entry(predictions))
+
+
+def _are_probabilities(found: NDArray[np.float32]) -> bool:
+    has_rows = len(found) > 0 and found.shape == (len(found), NUM_LABELS)
+    return has_rows and bool(((found >= 0) & (found <= _LARGEST_PROBABILITY)).all())
 
 
 def _entry(predictions: VideoPredictions) -> dict[str, object]:

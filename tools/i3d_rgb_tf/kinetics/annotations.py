@@ -221,8 +221,8 @@ def _read_list(path: Path) -> list[dict[str, str]]:
         content = path.read_bytes()
     try:
         rows: Any = json.loads(content.decode("utf-8-sig"))
-    except ValueError as error:
-        raise DatasetError(f"{path} is not JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(f"{path} is not JSON: {error}; write it again") from error
     if not isinstance(rows, list) or not all(
         isinstance(row, dict) and all(isinstance(row.get(key), str) for key in _PLAIN_COLUMNS)
         for row in rows

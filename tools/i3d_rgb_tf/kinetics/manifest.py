@@ -194,12 +194,15 @@ def read_annotations(prepared: Path) -> list[LabelledVideo]:
     document = _read_json(path, f"prepare --frames SOURCE -o {prepared}")
     try:
         labels = {
-            str(name): str(row["annotations"]["label"])
+            name: row["annotations"]["label"]
             for name, row in document["database"].items()
             if row["subset"] == _SUBSET
         }
     except (AttributeError, KeyError, TypeError) as error:
         raise _damaged(path, "an entry has no subset or label") from error
+    for number, (name, label) in enumerate(labels.items(), 1):
+        if not (_is_folder_name(name) and _is_folder_name(label)):
+            raise _damaged(path, f"the name or label of entry {number} cannot name a folder")
     tree = frames_folder(prepared)
     return [LabelledVideo(name, tree / label / name, label) for name, label in labels.items()]
 
@@ -247,8 +250,14 @@ def list_videos(
         label = find_label(video.label)
         reason = "" if label else f"its label {video.label!r} is not one of Kinetics-400"
         videos.append(ListedVideo(video.name, video.path, label or video.label, found, reason))
-        num_usable += not frames or any(video.path.glob("*.jpg"))
+        # The stamp of a folder that cannot be looked at is empty.
+        num_usable += not frames or (found != "" and any(video.path.glob("*.jpg")))
     return sorted(videos, key=lambda video: video.name), dict(sorted(missing.items()))
+
+
+def _is_folder_name(text: object) -> bool:
+    """Return whether a text can be the name of a folder, so that it does not lead to another."""
+    return isinstance(text, str) and text not in ("", ".", "..") and not set("/\\\0") & set(text)
 
 
 def _manifest_path(prepared: Path) -> Path:
@@ -276,7 +285,7 @@ def _read_json(path: Path, command: str) -> Any:
         content = path.read_bytes()
     try:
         return json.loads(content.decode("utf-8-sig"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _damaged(path, f"it is not JSON: {error}") from error
 
 

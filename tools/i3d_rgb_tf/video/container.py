@@ -124,12 +124,17 @@ def _limited_allocations() -> Iterator[None]:
 
 
 def _reason(path: Path, error: Exception) -> str:
+    import av
+
     if reason := missing_end(path):
         return f"{path} is truncated: {reason}; get the complete file"
     with path.open("rb") as file:
-        head = file.read(_HEAD)
-    reason = _kind(head) or getattr(error, "strerror", None) or last_line(error)
-    return f"cannot read {path}: {reason}, expected a video file; give another file"
+        what = _kind(file.read(_HEAD))
+    # So FFmpeg refuses a format that is not allowed.
+    if what is None and isinstance(error, av.ArgumentError):
+        what = "it is of none of the formats that are read"
+    what = what or getattr(error, "strerror", None) or last_line(error)
+    return f"cannot read {path}: {what}, expected a video file; give another or convert it to MP4"
 
 
 def _kind(head: bytes) -> str | None:

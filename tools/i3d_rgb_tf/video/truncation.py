@@ -42,7 +42,7 @@ def missing_end(path: Path) -> str | None:
         if head[4:] in _BOXES:
             end = _end_of_boxes(file, size)
         elif head[:4] == _EBML_HEADER:
-            end = _end_of_segment(file)
+            end = _end_of_segment(file, size)
     return f"its last {end - size:,} bytes are missing" if end > size else None
 
 
@@ -62,13 +62,15 @@ def _end_of_boxes(file: BinaryIO, size: int) -> int:
     return start
 
 
-def _end_of_segment(file: BinaryIO) -> int:
+def _end_of_segment(file: BinaryIO, size: int) -> int:
     """Walk over ``header(4) length content segment(4) length content``.
 
     Returns 0 if the end is not stated.
     """
     file.seek(4)
-    file.seek(_ebml_length(file) or 0, 1)
+    header_bytes = _ebml_length(file) or 0
+    # A damaged length may be more than a file can have.
+    file.seek(min(header_bytes, size), 1)
     if file.read(4) != _EBML_SEGMENT:
         return 0
     length = _ebml_length(file)

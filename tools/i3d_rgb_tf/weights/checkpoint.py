@@ -9,8 +9,9 @@ from pathlib import Path
 from i3d_rgb_tf.architecture import CHECKPOINT_SCOPE
 from i3d_rgb_tf.errors import StorageError, WeightsError, last_line
 from i3d_rgb_tf.storage import replaced_folder
+from i3d_rgb_tf.weights.tensor_bundle import TensorBundle
 from i3d_rgb_tf.weights.tensorflow import require_tensorflow
-from i3d_rgb_tf.weights.tensors import Tensors, check_shapes
+from i3d_rgb_tf.weights.tensors import Tensors, check_names_and_shapes, check_shapes
 
 __all__ = ["read_checkpoint", "write_checkpoint"]
 
@@ -20,8 +21,6 @@ def read_checkpoint(prefix: Path) -> Tensors:
 
     Raises
     ------
-    DependencyError
-        TensorFlow is not installed.
     WeightsError
         There is no such checkpoint, it is damaged, or it is not one of this network.
     """
@@ -32,19 +31,30 @@ def read_checkpoint(prefix: Path) -> Tensors:
             f"no checkpoint at {prefix}: {index.name} is not there; give the path up to and "
             "without .index, for example data/checkpoints/rgb_imagenet/model.ckpt"
         )
-    tf = require_tensorflow()
     try:
-        reader = tf.train.load_checkpoint(str(prefix))
-        found = {
-            name: reader.get_tensor(name)
-            for name in reader.get_variable_to_shape_map()
+        bundle = TensorBundle(prefix)
+        shapes = {
+            name: shape
+            for name, shape in bundle.shapes.items()
             if name.startswith(CHECKPOINT_SCOPE)
         }
-    except (tf.errors.OpError, LookupError, ValueError, RuntimeError) as error:
+    except (OSError, WeightsError) as error:
+        raise _damaged(prefix, error) from error
+    try:
+        check_names_and_shapes(shapes)
+    except WeightsError as error:
         raise WeightsError(
-            f"cannot read the checkpoint {prefix}: {last_line(error)}; get its files again"
+            f"{prefix} is not a checkpoint of the I3D RGB model: {error}; give another"
         ) from error
-    return check_shapes(found)
+    try:
+        return check_shapes({name: bundle.read(name) for name in shapes})
+    except (OSError, WeightsError) as error:
+        raise _damaged(prefix, error) from error
+
+
+def _damaged(prefix: Path, error: OSError | WeightsError) -> WeightsError:
+    reason = error.strerror if isinstance(error, OSError) else error
+    return WeightsError(f"cannot read the checkpoint {prefix}: {reason}; get its files again")
 
 
 def write_checkpoint(tensors: Tensors, prefix: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
@@ -21,13 +22,14 @@ from i3d_rgb_tf.architecture import (
 from i3d_rgb_tf.choices import UNKNOWN_WEIGHTS
 from i3d_rgb_tf.errors import ModelError, StorageError, WeightsError
 from i3d_rgb_tf.spec import ModelSpec, load_spec
-from i3d_rgb_tf.weights.tensors import Tensors, check_shapes, identify
+from i3d_rgb_tf.weights.messages import Fields, message_class
+from i3d_rgb_tf.weights.tensors import Tensors, check_names_and_shapes, check_shapes, identify
 
 __all__ = ["identify_frozen_graph", "read_frozen_graph", "require_published"]
 
 _FLOAT32 = 1
 
-_MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
+_MESSAGES: dict[str, Fields] = {
     "GraphDef": {"node": (1, "repeated NodeDef")},
     "NodeDef": {
         "name": (1, "string"),
@@ -73,7 +75,9 @@ def read_frozen_graph(path: Path, spec: ModelSpec | None = None) -> Tensors:
     nodes = _parse(content, path)
     try:
         _check_structure(nodes, path, spec)
-        return check_shapes({node.name: _array(node) for node in nodes if _is_weight(node)})
+        weights = [node for node in nodes if _is_weight(node)]
+        check_names_and_shapes({node.name: _shape_of(node) for node in weights})
+        return check_shapes({node.name: _array(node) for node in weights})
     except WeightsError as error:
         raise ModelError(f"{path} is not the I3D RGB model: {error}") from error
 
@@ -170,19 +174,25 @@ def _is_weight(node: Any) -> bool:
 
 def _array(node: Any) -> NDArray[np.float32]:
     tensor = _attribute(node, "value").tensor
-    shape = _shape(tensor.tensor_shape)
+    shape = _shape_of(node)
     if tensor.dtype != _FLOAT32:
         raise WeightsError(f"{node.name} is not float32")
+    if len(tensor.tensor_content) % 4:
+        raise WeightsError(f"{node.name} has {len(tensor.tensor_content)} bytes, expected float32")
     values = (
         np.frombuffer(tensor.tensor_content, "<f4")
         if tensor.tensor_content
         else np.array(tensor.float_val, np.float32)
     )
     if values.size == 1:
-        values = np.broadcast_to(values, shape)
-    if values.size != np.prod(shape):
+        values = np.broadcast_to(values.reshape(()), shape)
+    if values.size != math.prod(shape):
         raise WeightsError(f"{node.name} has {values.size} values, expected shape {shape}")
     return values.reshape(shape)
+
+
+def _shape_of(node: Any) -> tuple[int, ...]:
+    return _shape(_attribute(node, "value").tensor.tensor_shape)
 
 
 def _attribute(node: Any, key: str) -> Any:
@@ -198,24 +208,4 @@ def _shape(shape: Any) -> tuple[int, ...]:
 
 @lru_cache
 def _graph_class() -> Any:
-    """Create the message classes in a pool of their own, separate from TensorFlow's."""
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-
-    field_types = descriptor_pb2.FieldDescriptorProto
-    file = descriptor_pb2.FileDescriptorProto(
-        name="i3d_rgb_tf/graph.proto", package="i3d_rgb_tf", syntax="proto3"
-    )
-    for message_name, fields in _MESSAGES.items():
-        message = file.message_type.add(name=message_name)
-        for field_name, (number, declaration) in fields.items():
-            field = message.field.add(name=field_name, number=number)
-            repeated, _, kind = declaration.rpartition(" ")
-            field.label = getattr(field_types, f"LABEL_{(repeated or 'optional').upper()}")
-            if kind in _MESSAGES:
-                field.type = field_types.TYPE_MESSAGE
-                field.type_name = f".i3d_rgb_tf.{kind}"
-            else:
-                field.type = getattr(field_types, f"TYPE_{kind.upper()}")
-    pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(file.SerializeToString())
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("i3d_rgb_tf.GraphDef"))
+    return message_class(_MESSAGES, "GraphDef")

@@ -16,6 +16,7 @@ from i3d_rgb_tf.errors import WeightsError
 
 __all__ = [
     "Tensors",
+    "check_names_and_shapes",
     "check_published",
     "check_shapes",
     "crc32c",
@@ -63,10 +64,24 @@ def check_shapes(tensors: Mapping[str, NDArray[np.float32]]) -> Tensors:
     WeightsError
         A tensor is missing or unknown, has another shape, or is not float32.
     """
+    check_names_and_shapes({name: tensor.shape for name, tensor in tensors.items()})
+    return {name: _shaped(name, tensors[name], shape) for name, shape in tensor_shapes().items()}
+
+
+def check_names_and_shapes(found: Mapping[str, tuple[int, ...]]) -> None:
+    """Check the shape of each tensor as `check_shapes` does, before any tensor is read.
+
+    A damaged file can claim a tensor that is larger than the memory.
+
+    Raises
+    ------
+    WeightsError
+        A tensor is missing or unknown, or has another shape.
+    """
     shapes = tensor_shapes()
     for kind, names in (
-        ("lack", shapes.keys() - tensors.keys()),
-        ("have the unknown tensor", tensors.keys() - shapes.keys()),
+        ("lack", shapes.keys() - found.keys()),
+        ("have the unknown tensor", found.keys() - shapes.keys()),
     ):
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
@@ -74,7 +89,9 @@ def check_shapes(tensors: Mapping[str, NDArray[np.float32]]) -> Tensors:
                 f"the weights {kind} {min(names)}{more}; expected the {len(shapes)} tensors of "
                 "the I3D RGB network for 400 actions"
             )
-    return {name: _shaped(name, tensors[name], shape) for name, shape in shapes.items()}
+    for name, shape in shapes.items():
+        if found[name] != shape and not _is_sonnets(name, found[name], shape):
+            raise WeightsError(f"{name} has shape {found[name]}, expected {shape}")
 
 
 def differing_tensors(tensors: Tensors, weights: WeightSet) -> list[str]:
@@ -110,8 +127,8 @@ def check_published(tensors: Tensors, weights: WeightSet) -> None:
 def _shaped(name: str, tensor: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
     if tensor.dtype != np.float32:
         raise WeightsError(f"{name} is {tensor.dtype}, expected float32")
-    if "/batch_norm/" in name and tensor.shape == (1, 1, 1, 1, *shape):
-        return tensor.reshape(shape)
-    if tensor.shape != shape:
-        raise WeightsError(f"{name} has shape {tensor.shape}, expected {shape}")
-    return tensor
+    return tensor.reshape(shape)
+
+
+def _is_sonnets(name: str, found: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    return "/batch_norm/" in name and found == (1, 1, 1, 1, *shape)
