@@ -1,6 +1,6 @@
 # make demo       classify a sample video with real weights; needs only Python and make
 # make test       all tests, except those that need environments of their own
-# make test-fast  the tests that need no weights, no package index and no shared data
+# make test-fast  the quick tests that need no weights, no package index and no shared data
 # make check      style, types and layers
 # make help       the rest
 
@@ -18,16 +18,18 @@ RUN := XDG_CACHE_HOME=$(CURDIR)/.cache PYTHONDONTWRITEBYTECODE=1
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help demo test test-fast check format test-zoo clean
+.PHONY: help demo test test-fast check format test-zoo hostile clean
 
 help:
 	@echo 'make demo       download weights, convert them, name the actions in a sample video'
 	@echo 'make test       run the tests with coverage'
-	@echo 'make test-fast  run the tests that need no weights, no package index and no shared data'
+	@echo 'make test-fast  run the quick tests that need no weights, no package index and no shared data'
 	@echo 'make check      check style, types and layers'
 	@echo 'make format     fix the style'
 	@echo 'make test-zoo   run the zoo'\''s own tools and Model API on the model, and install the built'
 	@echo '                package, in environments of their own'
+	@echo 'make hostile    read damaged and hostile files of every kind, N of each (1000), and print what became of'
+	@echo '                them; one case again: make hostile KIND=video SEED=123'
 	@echo 'make clean      remove everything that was made or downloaded'
 
 demo: $(VENV)/freeze.stamp
@@ -37,7 +39,7 @@ test: $(VENV)/test.stamp
 	@$(RUN) $(BIN)/python -m pytest --quiet --cov --cov-report=term
 
 test-fast: $(VENV)/test.stamp
-	@$(RUN) $(BIN)/python -m pytest --quiet --numprocesses auto -m 'not weights and not index and not shared'
+	@$(RUN) $(BIN)/python -m pytest --quiet --numprocesses auto -m 'not weights and not index and not shared and not slow'
 
 check: $(VENV)/dev.stamp $(VENV)/test.stamp
 	@$(BIN)/ruff check --quiet .
@@ -50,6 +52,12 @@ format: $(VENV)/dev.stamp
 
 test-zoo: $(VENV)/dev.stamp $(VENV)/test.stamp
 	@$(RUN) $(BIN)/nox --tags ci
+
+# Of every kind, in as many processes as there are cores; KIND and SEED choose a kind and a case.
+N := 1000
+hostile: $(VENV)/test.stamp
+	@cd tests && $(RUN) $(CURDIR)/$(BIN)/python -m hostile --runs $(N) --workers $(or $(WORKERS),0) \
+		$(if $(KIND),--kind $(KIND)) $(if $(SEED),--seed $(SEED)) $(if $(FORMAT),--format $(FORMAT))
 
 $(VENV)/python.stamp:
 	@test -n '$(PYTHON)' || { echo 'Python 3.10 to 3.13 is needed; choose it with: make PYTHON=...' >&2; exit 1; }

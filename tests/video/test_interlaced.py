@@ -9,6 +9,8 @@ import pytest
 from i3d_rgb_tf.video.decode import read_frames
 from media import ffmpeg, frames_of_ffmpeg
 
+pytestmark = pytest.mark.slow
+
 MOVING = "testsrc2=s=720x576:r=50:d=0.8,scroll=horizontal=0.011"
 """40 pictures with sharp edges that move by 8 pixels from one to the next."""
 PROGRESSIVE = "-vf {fields}select='not(mod(n\\,2))' -fps_mode passthrough"

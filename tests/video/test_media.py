@@ -23,6 +23,8 @@ from media import (
     turned_back,
 )
 
+pytestmark = pytest.mark.slow
+
 LARGEST_DIFFERENCE = 1.5
 """Levels of 255, on average over a picture: the programs round otherwise when they make RGB."""
 

@@ -45,6 +45,14 @@ def test_a_truncated_file_is_recognized(video, share):
     assert "trailer is missing" in found or found.startswith("its last ")
 
 
+@pytest.mark.parametrize("width", range(1, 9))
+def test_a_length_that_no_file_has_is_no_error(tmp_path, width):
+    length = ((2 << 7 * width) - 2).to_bytes(width, "big")
+    (tmp_path / "x.mkv").write_bytes(b"\x1a\x45\xdf\xa3" + length + bytes(50))
+
+    assert missing_end(tmp_path / "x.mkv") is None
+
+
 def test_the_number_of_missing_bytes_is_reported(tmp_path):
     video = write_video(tmp_path / "video.mkv", ramp(10))
     video.write_bytes(video.read_bytes()[:-1000])
