@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -68,6 +69,29 @@ def test_a_message_is_not_longer_than_can_be_read():
     assert len(str(error)) <= 1000
     assert str(error).startswith("x.mp4 has sizes [0, 1,")
     assert str(error).endswith("8999]; get another copy")
+
+
+def test_two_threads_that_are_silent_at_once_leave_standard_error_as_it_was():
+    before = os.fstat(2)
+    inside, go_on = threading.Event(), threading.Event()
+
+    def first():
+        with silent_standard_error():
+            inside.set()
+            go_on.wait(1)
+
+    def second():
+        inside.wait(5)
+        with silent_standard_error():
+            go_on.set()
+
+    threads = [threading.Thread(target=each) for each in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert os.path.samestat(os.fstat(2), before)
 
 
 def test_only_what_the_body_prints_is_dropped(capfd):

@@ -47,8 +47,7 @@ def stop_at_each_operation(
     return operations
 
 
-# Where a command has many operations, only some are tried, and each that moves or deletes. The last
-# figure is how often it moves a file or a folder, at least.
+# The last figure is how often the command moves a file or a folder, at least.
 @pytest.mark.parametrize(
     ("scenario", "signal", "step", "moves"),
     [
@@ -59,12 +58,16 @@ def stop_at_each_operation(
         ("convert-over", "SIGINT", 1, 4),
         ("convert-again", "SIGKILL", 1, 0),
         ("quantize", "SIGKILL", 1, 1),
-        ("prepare", "SIGKILL", 2, 7),
-        ("prepare", "SIGTERM", 4, 7),
-        ("evaluate", "SIGKILL", 2, 3),
-        ("evaluate", "SIGTERM", 8, 3),
-        ("register", "SIGKILL", 2, 8),
+        ("quantize", "SIGTERM", 1, 1),
+        ("prepare", "SIGKILL", 1, 7),
+        ("evaluate", "SIGKILL", 1, 3),
+        ("register", "SIGKILL", 1, 8),
         ("unregister", "SIGKILL", 1, 3),
+        # Only some operations, and each that moves or deletes.
+        ("prepare", "SIGTERM", 4, 7),
+        ("evaluate", "SIGTERM", 8, 3),
+        ("register", "SIGTERM", 4, 8),
+        ("register", "SIGINT", 8, 8),
         ("unregister", "SIGTERM", 3, 3),
     ],
 )

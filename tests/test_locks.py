@@ -10,7 +10,7 @@ import pytest
 from filelock import FileLock
 
 from i3d_rgb_tf.locks import locked_file, shared_lock, try_lock
-from i3d_rgb_tf.temporary import remove_leftovers
+from i3d_rgb_tf.temporary import remove_leftovers, temporary_name
 
 
 def test_a_lock_file_is_removed_at_the_end(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_an_interruption_before_the_lock_is_held_leaves_no_file(
 
 
 def test_a_child_keeps_a_folder_after_its_parent(tmp_path: Path) -> None:
-    folder = tmp_path / ".i3d-rgb-tf-0123456789abcdef.part"
+    folder = tmp_path / temporary_name()
     folder.mkdir()
     with shared_lock(folder) as locks:
         child = subprocess.Popen(["sleep", "600"], pass_fds=locks)

@@ -20,11 +20,12 @@ from i3d_rgb_tf.temporary import (
     remove_leftovers,
     temporary_file,
     temporary_folder,
+    temporary_name,
     temporary_root,
 )
 from processes import without_coverage
 
-DEAD = ".i3d-rgb-tf-0123456789abcdef.part"
+DEAD = temporary_name()
 TWO_DAYS = 2 * 24 * 60 * 60
 
 HOLD = """
@@ -101,7 +102,7 @@ def test_what_a_process_has_stays_while_it_lives(tmp_path: Path) -> None:
 def test_the_next_writer_removes_what_a_killed_one_left(tmp_path: Path) -> None:
     (tmp_path / DEAD).mkdir()
     (tmp_path / DEAD / "weights").write_text("half")
-    (tmp_path / DEAD.replace("0", "f")).write_text("half")
+    (tmp_path / temporary_name()).write_text("half")
 
     with replaced_file(tmp_path / "file") as part:
         part.write_text("whole")
@@ -153,6 +154,31 @@ def test_a_name_that_is_always_removed_is_an_error(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_another_host_may_be_writing_is_removed_a_day_later(tmp_path: Path) -> None:
+    folder = tmp_path / ".i3d-rgb-tf-0123456789abcdef.part"
+    folder.mkdir()
+
+    remove_leftovers(tmp_path)
+    assert list(tmp_path.iterdir()) == [folder]
+
+    age(folder)
+    remove_leftovers(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_programs_keep_their_files_in_the_folder_for_temporary_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    folder = tmp_path / ".part-download"
+    folder.mkdir()
+    age(folder)
+
+    remove_leftovers(tmp_path)
+
+    assert list(tmp_path.iterdir()) == [folder]
+
+
 def test_what_earlier_versions_left_is_removed_a_day_later(tmp_path: Path) -> None:
     folder, file = tmp_path / ".part-abcd_123", tmp_path / ".file.abcd_123.part"
     folder.mkdir()
@@ -193,7 +219,7 @@ def test_links_and_pipes_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / DEAD).symlink_to("mine")
     (tmp_path / ".part-abcd_123").symlink_to("mine")
     age(tmp_path / ".part-abcd_123")
-    os.mkfifo(tmp_path / DEAD.replace("0", "f"))
+    os.mkfifo(tmp_path / temporary_name())
 
     remove_leftovers(tmp_path)
 

@@ -26,6 +26,7 @@ from i3d_rgb_tf.errors import StorageError
 from i3d_rgb_tf.kinetics.annotations import read_dataset
 from i3d_rgb_tf.kinetics.jpeg_frames import estimate_bytes
 from i3d_rgb_tf.kinetics.prepare import prepare
+from i3d_rgb_tf.temporary import temporary_name
 from i3d_rgb_tf.video.decode import read_frames
 from processes import bound_by_modes, without_coverage
 from videos import ramp, write_video
@@ -207,7 +208,7 @@ def test_a_killed_run_resumes_to_the_same_result(
     assert left == []
     with journal.open("a") as file:
         file.write('{"name": "to')
-    (output / "kinetics" / "frames_val" / ".i3d-rgb-tf-0123456789abcdef.part").mkdir(parents=True)
+    (output / "kinetics" / "frames_val" / temporary_name()).mkdir(parents=True)
 
     prepare(listing, output, frames=True, workers=2)
 

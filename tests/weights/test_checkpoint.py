@@ -96,7 +96,7 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     ("tensor", "message"),
     [
         (np.zeros((3, 4), np.float32), r"has shape \(3, 4\), expected \(64,\)"),
-        (np.zeros(64), r"is not one float32 tensor of shape \(64,\)"),
+        (np.zeros(64), r"is not a float32 tensor of shape \(64,\)"),
     ],
 )
 def test_a_tensor_of_another_size_is_refused_before_it_is_read(tensors, tmp_path, tensor, message):

@@ -163,7 +163,7 @@ def test_a_server_that_sends_nothing_times_out(monkeypatch, server, path, check)
 def test_a_response_that_is_far_too_long_is_not_kept(server, path, check):
     server.responses["/file"] = [content(bytes(20_000_000))]
 
-    with pytest.raises(DownloadError, match="sends more than 256,000 bytes"):
+    with pytest.raises(DownloadError, match="file has more than 256000 bytes, expected no more"):
         fetch_url(f"{server.url}/file", path, check, most_bytes=len(BODY))
 
     assert not path.parent.exists()

@@ -27,6 +27,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -54,6 +55,9 @@ __all__ = [
 NATIVE_ERRORS = (RuntimeError, ValueError, IndexError, OverflowError)
 """What pybind11 makes of a C++ exception: ``std::invalid_argument`` becomes a ValueError, and so
 does a message that is not UTF-8. ``std::bad_alloc`` becomes a MemoryError, which is not here."""
+
+_SILENCE = threading.RLock()
+"""So that one thread does not restore what another has silenced."""
 
 MEMORY_REMEDY = "close other programs, or give this one more memory"
 
@@ -182,8 +186,13 @@ def remedy_or_memory(error: Exception, remedy: str) -> str:
 def silent_standard_error() -> Iterator[None]:
     """Drop what the body, or a library in C++ that it calls, prints on standard error.
 
-    It holds for the whole process, so the body should be short.
+    It holds for the whole process, and for one thread at a time, so the body should be short.
     """
+    with _SILENCE:
+        yield from _silenced()
+
+
+def _silenced() -> Iterator[None]:
     if sys.stderr is not None:
         with suppress(OSError):
             sys.stderr.flush()

@@ -3,12 +3,15 @@
 What a process has not completed yet is in a file or folder named ``.i3d-rgb-tf-*.part``. The
 process holds a lock on it, which ends with the process, so that the next one that writes to the
 same folder can tell what a killed one left, and removes it. Where the system has no such locks,
-the name is ``.part-*`` instead, and it is removed when it is a day old.
+the name is ``.part-*`` instead. That, and what another host left in a folder that is shared, is
+removed when it is a day old.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
 import re
 import secrets
 import shutil
@@ -16,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from i3d_rgb_tf.locks import run_to_the_end, try_lock
@@ -26,6 +29,7 @@ __all__ = [
     "remove_leftovers",
     "temporary_file",
     "temporary_folder",
+    "temporary_name",
     "temporary_root",
     "try_writing",
 ]
@@ -132,12 +136,16 @@ def remove_leftovers(folder: Path, name: str = "") -> None:
         The file to write: what earlier versions left of it is removed too.
     """
     earlier = re.compile(rf"\.{re.escape(name)}\.[a-z0-9_]{{8}}\.part")
+    aged = [_LOCKED, earlier]
+    if folder != temporary_root():
+        # Other programs have such names there.
+        aged.append(_UNLOCKED)
     with suppress(OSError):
         for path in list(folder.iterdir()):
             with suppress(OSError):
-                if _LOCKED.fullmatch(path.name):
+                if path.name.startswith(_own_prefix()) and _LOCKED.fullmatch(path.name):
                     _remove_unlocked(path)
-                elif _UNLOCKED.fullmatch(path.name) or earlier.fullmatch(path.name):
+                elif any(pattern.fullmatch(path.name) for pattern in aged):
                     _remove_old(path)
 
 
@@ -169,7 +177,7 @@ def _create(
     folder: Path, make: Callable[[Path], object], locks: ExitStack, removals: ExitStack
 ) -> Path:
     for attempt in range(_ATTEMPTS):
-        path = folder / f".i3d-rgb-tf-{secrets.token_hex(8)}.part"
+        path = folder / temporary_name()
         removals.callback(run_to_the_end, partial(_remove, path))
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -188,6 +196,17 @@ def _create(
     unlocked = folder / f".part-{secrets.token_hex(4)}"
     removals.callback(run_to_the_end, partial(_remove, unlocked))
     return path.rename(unlocked)
+
+
+def temporary_name() -> str:
+    """Return a new name for a temporary file or folder of this host."""
+    return f"{_own_prefix()}{secrets.token_hex(4)}.part"
+
+
+@cache
+def _own_prefix() -> str:
+    """Return how names begin here: other hosts may share the folder and not see the locks."""
+    return f".i3d-rgb-tf-{hashlib.sha256(platform.node().encode()).hexdigest()[:8]}"
 
 
 def _make_file(path: Path) -> None:

@@ -154,7 +154,9 @@ def _listing(rows: Iterable[tuple[Path, str]], problems: list[Problem]) -> Listi
 
 
 def _reason_against(path: Path) -> str:
-    """Return why a file is missing or cannot be reached; empty if there is one."""
+    """Return why a file is missing or cannot be used; empty if it can."""
+    if path.stem in {".", ".."}:
+        return "its name cannot name a folder of frames; rename it"
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError, ValueError):

@@ -257,7 +257,9 @@ def list_videos(
 
 def _is_folder_name(text: object) -> bool:
     """Return whether a text can be the name of a folder, so that it does not lead to another."""
-    return isinstance(text, str) and text not in ("", ".", "..") and not set("/\\\0") & set(text)
+    if not isinstance(text, str) or "\0" in text or text in {"", ".", ".."}:
+        return False
+    return Path(text).name == text
 
 
 def _manifest_path(prepared: Path) -> Path:

@@ -10,7 +10,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
-from logging.handlers import BufferingHandler
 from multiprocessing import connection
 from pathlib import Path
 from threading import Thread
@@ -210,14 +209,26 @@ def _end_with(sentinel: int) -> None:
     os._exit(1)
 
 
+class _Records(logging.Handler):
+    """Keep the first records."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if len(self.records) < _MOST_RECORDS:
+            self.records.append(record)
+
+
 def _check_and_log(
     item: LabelledVideo, tree: Path | None
 ) -> tuple[CheckedVideo, list[logging.LogRecord]]:
     """Check a video in a process of the pool; return what was logged, which is not set up there."""
-    logger, handler = logging.getLogger("i3d_rgb_tf"), BufferingHandler(_MOST_RECORDS)
+    logger, handler = logging.getLogger("i3d_rgb_tf"), _Records()
     logger.addHandler(handler)
     try:
-        return _check(item, tree), handler.buffer[:]
+        return _check(item, tree), handler.records
     finally:
         logger.removeHandler(handler)
 

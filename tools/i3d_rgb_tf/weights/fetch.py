@@ -69,7 +69,10 @@ def fetch_url(
     def checked_download(url: str, temporary: str, _: object) -> None:
         downloader = pooch.HTTPDownloader(
             progressbar=_Progress(
-                Path(temporary), on_progress or (lambda *_: None), most_bytes or _MOST_BYTES
+                Path(temporary),
+                path.name,
+                most_bytes or _MOST_BYTES,
+                on_progress or (lambda *_: None),
             ),
             chunk_size=_CHUNK_BYTES,
             timeout=_TIMEOUT_SECONDS,
@@ -151,18 +154,25 @@ class _Progress:
     """
 
     def __init__(
-        self, path: Path, on_progress: Callable[[int, int], object], most_bytes: int
+        self,
+        path: Path,
+        name: str,
+        most_bytes: int,
+        on_progress: Callable[[int, int], object],
     ) -> None:
         self.path = path
-        self.on_progress = on_progress
+        self.name = name
         self.most_bytes = most_bytes
+        self.on_progress = on_progress
         self.total = 0
 
     def update(self, _: int) -> None:
         # pooch counts whole chunks; the server may send smaller ones.
         done = self.path.stat().st_size
         if done > self.most_bytes:
-            raise ChecksumError(f"the server sends more than {self.most_bytes:,} bytes")
+            raise ChecksumError(
+                f"{self.name} has more than {self.most_bytes} bytes, expected no more"
+            )
         self.on_progress(min(done, self.total or done), self.total)
 
     def reset(self) -> None:

@@ -77,12 +77,17 @@ class TensorBundle:
         try:
             values = dict(_pairs_of_table(content))
             # The empty key has the header.
-            self._num_shards = int(_message("Header").FromString(values.pop(b"")).num_shards)
+            header = _message("Header").FromString(values.pop(b""))
+            # The key of a part of a tensor is not text.
             self._entries = {
-                key.decode(): _message("Entry").FromString(value) for key, value in values.items()
+                key.decode(errors="replace"): _message("Entry").FromString(value)
+                for key, value in values.items()
             }
         except (DecodeError, LookupError, ValueError, struct.error) as error:
             raise WeightsError(f"its index is damaged: {error}") from error
+        if header.endianness:
+            raise WeightsError("its numbers are big-endian, expected little-endian")
+        self._num_shards = int(header.num_shards)
         self.shapes: Mapping[str, tuple[int, ...]] = {
             name: tuple(dimension.size for dimension in entry.shape.dim)
             for name, entry in self._entries.items()
@@ -100,9 +105,10 @@ class TensorBundle:
             A data file cannot be read.
         """
         entry, shape = self._entries[name], self.shapes[name]
-        is_whole = not entry.slices and 0 <= entry.size == 4 * prod(shape)
-        if entry.dtype != _FLOAT32 or not is_whole:
-            raise WeightsError(f"{name} is not one float32 tensor of shape {shape}")
+        if entry.slices:
+            raise WeightsError(f"{name} is stored in parts, expected one variable")
+        if entry.dtype != _FLOAT32 or not 0 <= entry.size == 4 * prod(shape):
+            raise WeightsError(f"{name} is not a float32 tensor of shape {shape}")
         shard = f"{self._prefix}.data-{entry.shard_id:05d}-of-{self._num_shards:05d}"
         with Path(shard).open("rb") as file:
             file.seek(max(entry.offset, 0))

@@ -20,6 +20,7 @@ from i3d_rgb_tf.hashes import file_digest
 from i3d_rgb_tf.locks import locked_file
 from i3d_rgb_tf.spec import entry_folder, load_spec, read_document
 from i3d_rgb_tf.storage import remedy_for
+from i3d_rgb_tf.temporary import made_folder
 
 __all__ = [
     "ZOO_PACKAGES",
@@ -160,8 +161,8 @@ def changing(zoo: Zoo, *, instead: str = "") -> Iterator[None]:
     """
     with _locked(zoo):
         try:
-            zoo.records.mkdir(parents=True, exist_ok=True)
-            yield
+            with made_folder(zoo.records):
+                yield
         except OSError as error:
             remedy = remedy_for(error, elsewhere=False)
             remedy = remedy or f"check {error.filename or zoo.records}"
