@@ -6,17 +6,19 @@ import os
 import struct
 import subprocess
 import sys
+import wave
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 from i3d_rgb_tf.errors import VideoError
 from i3d_rgb_tf.video.decode import read_frames
 from i3d_rgb_tf.video.limits import MOST_PIXELS, longest_seconds
-from media import replace_box
+from media import coded, replace_box
 from videos import places, ramp, write_video
 
 READ = """
@@ -73,10 +75,12 @@ def test_a_picture_of_a_numbered_name_does_not_bring_the_others(tmp_path):
 
 
 def test_a_format_that_is_not_read_is_named(tmp_path):
-    video = write_video(tmp_path / "x.swf", ramp(3), codec="flv")
+    with wave.open(str(tmp_path / "x.wav"), "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(bytes(8000))
 
     with pytest.raises(VideoError, match="it is of none of the formats that are read, expected"):
-        list(read_frames(video))
+        list(read_frames(tmp_path / "x.wav"))
 
 
 @pytest.mark.parametrize(
@@ -144,8 +148,8 @@ def test_an_index_of_millions_of_frames_in_a_small_file_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("suffix", "size", "pixels", "codec"),
     [
-        ("mkv", (4096, 4096), "gbrap16le", "ffv1"),
-        ("mov", (8192, 4320), "yuv422p10le", "prores_ks"),
+        ("mkv", (4096, 2160), "gbrap16le", "ffv1"),
+        ("mov", (8192, 8192), "yuv422p10le", "prores_ks"),
     ],
 )
 @pytest.mark.slow
@@ -156,6 +160,62 @@ def test_frames_that_need_too_much_memory_are_refused(tmp_path, suffix, size, pi
 
     with pytest.raises(VideoError, match=rf"is {width}x{height} with \d+ bits a pixel, expected"):
         list(read_frames(video))
+
+
+@pytest.mark.slow
+def test_frames_of_4k_with_16_bits_and_alpha_are_read_if_each_is_encoded_by_itself(tmp_path):
+    frames = [np.full((2160, 3840, 3), 100, np.uint8)] * 2
+    video = write_video(tmp_path / "x.mov", frames, codec="prores_ks", pix_fmt="yuva444p10le")
+
+    assert [frame.shape for frame in read_frames(video)] == [(256, 455, 3)] * 2
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_length(tmp_path):
+    frames = [np.full((1080, 1920, 3), 100, np.uint8)]
+    peaks = []
+    for count in (30, 120):
+        video = tmp_path / f"{count}.mp4"
+        write_video(video, frames * count, options={"preset": "ultrafast"})
+        said, megabytes = peak_megabytes(video)
+        assert said == str(count)
+        peaks.append(megabytes)
+
+    assert peaks[1] < peaks[0] + 60
+
+
+@pytest.mark.slow
+def test_frames_that_grow_too_large_are_refused(tmp_path):
+    small, large = tmp_path / "small.ts", tmp_path / "large.ts"
+    write_video(small, ramp(30))
+    write_video(
+        large,
+        [np.full((4320, 8192, 3), 100, np.uint8)] * 8,
+        pix_fmt="yuv444p",
+        options={"preset": "ultrafast"},
+    )
+    small.write_bytes(small.read_bytes() + large.read_bytes())
+
+    said, megabytes = peak_megabytes(small)
+
+    assert "is 8192x4320 with 24 bits a pixel, expected at most" in said
+    assert megabytes < 1500
+
+
+def test_another_user_of_ffmpeg_is_not_limited_while_frames_are_read(tmp_path):
+    frames = read_frames(write_video(tmp_path / "x.mp4", ramp(3)))
+    next(frames)
+
+    assert av.VideoFrame(12_000, 8_000, "rgb48le").width == 12_000
+
+
+def test_a_recording_whose_clock_does_not_begin_at_0_is_read(tmp_path):
+    path = tmp_path / "x.flv"
+    # As a camera that is on for days streams it.
+    late = "-output_ts_offset 180000 -flvflags no_duration_filesize"
+    coded(f"-c:v libx264 -preset ultrafast {late}", count=30)(path)
+
+    assert len(list(read_frames(path, short_side=None))) == 30
 
 
 @pytest.mark.slow

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["clock_may_jump", "opened", "video_stream"]
 
 _FORMATS = (
-    *("3gp", "apng", "asf", "avi", "dhav", "dv", "flv", "gif", "gxf", "ivf", "matroska", "mov"),
-    *("mp4", "mpeg", "mpegts", "mxf", "nsv", "nut", "ogg", "rm", "wtv", "yuv4mpegpipe"),
+    *("3gp", "apng", "asf", "avi", "bink", "dhav", "dv", "flic", "flv", "gif", "gxf", "ifv", "ivf"),
+    *("kux", "matroska", "mov", "mp4", "mpeg", "mpegts", "mpjpeg", "mxf", "nsv", "nut", "nuv"),
+    *("ogg", "pva", "rm", "roq", "smk", "swf", "ty", "wtv", "yuv4mpegpipe"),
     # Streams without a container.
     *("av1", "avs2", "avs3", "cavsvideo", "dirac", "h261", "h263", "h264", "hevc", "m4v"),
     *("mjpeg", "mpegvideo", "obu", "vc1", "vvc"),
@@ -40,7 +41,6 @@ _NOT_VIDEOS = (
     (b"v=0", "a list of files"),
     (b"\x89PNG", "a picture"),
     (b"\xff\xd8\xff", "a picture"),
-    (b"BM", "a picture"),
     (b"II*\0", "a picture"),
     (b"MM\0*", "a picture"),
 )
@@ -84,12 +84,11 @@ def opened(path: Path) -> Iterator[InputContainer]:
     titles = "replace" if is_strict else "strict"
     try:
         # The path is absolute because FFmpeg reads the text before a colon as a protocol.
-        with (
-            _limited_allocations(),
-            av.open(str(path.absolute()), options=options, metadata_errors=titles) as container,
-        ):
+        with _limited_allocations():
+            container = av.open(str(path.absolute()), options=options, metadata_errors=titles)
+        with container:
             # FFmpeg would invent timestamps where a file has none; with B-frames, wrong ones.
-            container.flags &= ~Flags.gen_pts.value
+            container.flags &= ~Flags.gen_pts.value  # type: ignore[operator]
             yield container
     except VideoError:
         raise
@@ -107,7 +106,8 @@ def _limited_allocations() -> Iterator[None]:
     """Let FFmpeg fail during the body where it would allocate too much at once.
 
     An MP4 of a few kilobytes can state that it has a billion frames, and FFmpeg makes a table of
-    them. It has a limit for that, which PyAV does not reach.
+    them when it opens the file. It has a limit for that, which PyAV does not reach; it holds for
+    the whole process, so the body is short.
     """
     import av.container.core
 
@@ -185,7 +185,13 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
 def _check_and_set_up(stream: VideoStream, *, name: str) -> None:
     context = stream.codec_context
     bits_per_pixel = context.format.padded_bits_per_pixel if context.format else 0
-    check_frame_size(stream.width, stream.height, bits_per_pixel, name=name)
+    check_frame_size(
+        stream.width,
+        stream.height,
+        bits_per_pixel,
+        intra_only=context.codec.intra_only,
+        name=name,
+    )
     many = _PIXELS_OF_ONE_THREAD < stream.width * stream.height <= _PIXELS_OF_MANY_THREADS
     if many:
         stream.thread_type = "AUTO"

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from i3d_rgb_tf.errors import VideoError
 from i3d_rgb_tf.video.container import clock_may_jump, opened, video_stream
 from i3d_rgb_tf.video.interlacing import deinterlace
-from i3d_rgb_tf.video.limits import MOST_PIXELS, check_length, longest_seconds
+from i3d_rgb_tf.video.limits import MOST_PIXELS, check_frame_size, check_length, longest_seconds
 from i3d_rgb_tf.video.pixels import as_arrays
 from i3d_rgb_tf.video.timestamps import resample
 from i3d_rgb_tf.video.truncation import missing_end
@@ -74,10 +74,9 @@ def read_frames(
     ------
     ndarray
         (height, width, 3) uint8, RGB, 0..255, contiguous, deinterlaced, upright. Colours are
-        converted
-        with the matrix and range that the video states, by default BT.601 and limited range. A
-        frame that is on screen in several intervals is the same array each time: copy it before
-        you write to it.
+        converted with the matrix and range that the video states, by default BT.601 and limited
+        range. A frame that is on screen in several intervals is the same array each time: copy it
+        before you write to it.
 
     Raises
     ------
@@ -158,9 +157,10 @@ def _decode(container: InputContainer, stream: VideoStream, path: Path) -> Itera
             if packet.size:
                 last, ends_within_frame = packet, packet.is_corrupt or is_damaged
             for frame in frames or []:
+                _check_size(frame, stream, name=str(path))
                 num_frames += 1
                 num_damaged += frame.is_corrupt
-                ends_within_frame |= frame.is_corrupt and _is_of(last, frame)
+                ends_within_frame |= loses_packets and frame.is_corrupt and _is_of(last, frame)
                 yield frame
     except av.FFmpegError as error:
         if not stream.width:
@@ -195,15 +195,29 @@ def _is_of(packet: Packet[VideoStream] | None, frame: VideoFrame) -> bool:
     return packet is None or frame.pts is None or frame.pts == packet.pts
 
 
+def _check_size(frame: VideoFrame, stream: VideoStream, *, name: str) -> None:
+    """Check what the header may not state, or state otherwise."""
+    check_frame_size(
+        frame.width,
+        frame.height,
+        frame.format.padded_bits_per_pixel,
+        intra_only=stream.codec_context.codec.intra_only,
+        name=name,
+    )
+
+
 def _check_stated_length(container: InputContainer, longest: Fraction, *, name: str) -> None:
-    # Where the clock jumps, FFmpeg's estimate is of no use.
-    if container.duration is None or clock_may_jump(container):
+    # FFmpeg's estimate is of no use where the clock jumps, or where it does not begin at 0.
+    if container.duration is None or clock_may_jump(container) or container.format.name == "flv":
         return
     check_length(Fraction(container.duration, 1_000_000), longest, name=name)
 
 
 def _damage(path: Path, num_frames: int, reason: str) -> str:
-    return f"{path} is damaged or truncated after {num_frames} frames: {reason}; get another copy"
+    return (
+        f"{path} is damaged or truncated after {num_frames} frames: {reason}; get another copy, "
+        "or encode what is there again"
+    )
 
 
 def _frame_seconds(stream: VideoStream) -> Fraction:

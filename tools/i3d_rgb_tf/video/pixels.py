@@ -60,6 +60,8 @@ def as_arrays(
 def _as_array(
     frame: VideoFrame, short_side: int | None, reformatter: VideoReformatter
 ) -> NDArray[np.uint8]:
+    from av.sidedata.sidedata import SideDataContainer
+
     width, height = frame.width, frame.height
     if short_side is not None:
         width, height = _scaled(width, height, short_side)
@@ -69,7 +71,9 @@ def _as_array(
         frame, width, height, "gbrp", interpolation=_BILINEAR | _ACCURATE_RND, threads=1
     )
     array: NDArray[np.uint8] = np.asarray(scaled.to_ndarray(), np.uint8)
-    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    # Frame.side_data would keep each frame in a reference cycle, until garbage is collected.
+    data: Any = SideDataContainer(frame)  # type: ignore[call-arg]
+    matrix = data.get("DISPLAYMATRIX")
     if matrix is not None:
         array = upright(array, np.frombuffer(matrix, np.int32).tolist())
     return np.ascontiguousarray(array)

@@ -13,7 +13,7 @@ from i3d_rgb_tf.video.limits import LONGEST_FRAME_SECONDS, check_length
 __all__ = ["TimestampedFrame", "resample", "start_times"]
 
 _FEW = 8
-"""Presentation timestamps of which one in so many does not increase can still be used."""
+"""Presentation timestamps are used unless more than one in so many does not increase."""
 _LONGEST_STEP = Fraction(10)
 """Seconds; a longer step forward is a new clock, where clocks may jump."""
 _LONGEST_STEP_BACK = Fraction(1, 10)
