@@ -271,8 +271,9 @@ def run(arguments):
         print("waiting", file=sys.stderr, flush=True)
         {wait}
 
-# A shell that runs the tests in the background makes them ignore SIGINT.
+# A shell that runs the tests in the background makes them ignore SIGINT, and nohup SIGHUP.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 info.run = run
 sys.exit(cli.main(["info"]))
 """
@@ -300,7 +301,10 @@ def test_a_signal_removes_temporary_files_and_is_one_line(
         assert process.stderr.readline() == "waiting\n"
         assert list(tmp_path.iterdir())
         process.send_signal(sent)
-        _, error = process.communicate(timeout=20)
+        try:
+            _, error = process.communicate(timeout=20)
+        finally:
+            process.kill()
 
     assert (process.returncode, error) == (status, line)
     assert list(tmp_path.iterdir()) == []
@@ -326,7 +330,7 @@ def test_an_interrupted_process_does_not_wait_for_threads_that_never_end() -> No
 
 
 POOL = """
-import sys, tempfile, time
+import signal, sys, tempfile, time
 from i3d_rgb_tf import benchmark, cli
 from i3d_rgb_tf.commands import info
 
@@ -339,6 +343,7 @@ def run(arguments):
         benchmark._in_new_process(work)
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     info.run = run
     sys.exit(cli.main(["info"]))
 """
@@ -361,8 +366,11 @@ def test_a_signal_ends_the_processes_of_a_pool(
         assert process.stderr
         assert process.stderr.readline() == "working\n"
         process.send_signal(sent)
-        # It ends when every process that has it has ended.
-        _, error = process.communicate(timeout=20)
+        try:
+            # It ends when every process that has it has ended.
+            _, error = process.communicate(timeout=20)
+        finally:
+            process.kill()
 
     assert (process.returncode, error) == (status, line)
     assert list(folder.iterdir()) == []
