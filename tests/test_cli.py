@@ -323,7 +323,8 @@ def test_an_interrupted_process_does_not_wait_for_threads_that_never_end() -> No
     )
     command = [sys.executable, "-c", script, "info"]
 
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    environment = without_coverage()
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
 
     assert (result.returncode, result.stdout) == (130, "done so far\n")
     assert result.stderr == "i3d-rgb-tf: interrupted\n"
