@@ -177,6 +177,7 @@ def is_running(pid: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_run_resumes_to_the_same_result(
     dataset: Path, tmp_path: Path, workers: int

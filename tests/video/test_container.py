@@ -40,6 +40,7 @@ DASH = (
 SDP = "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["mp4", "m3u8", "txt"])
 @pytest.mark.parametrize(
     "text",
@@ -127,6 +128,7 @@ def test_frames_that_are_too_large_are_refused_before_they_are_decoded(tmp_path)
     assert megabytes < 300
 
 
+@pytest.mark.slow
 def test_an_index_of_millions_of_frames_in_a_small_file_is_refused(tmp_path):
     count = 80_000_000
     tables = "moov/trak/mdia/minf/stbl/"
@@ -229,6 +231,7 @@ def test_frames_of_8k_are_read(tmp_path):
     assert [frame.shape for frame in read_frames(video)] == [(256, 485, 3)] * 2
 
 
+@pytest.mark.slow
 def test_many_frames_of_one_pixel_are_refused_at_once(tmp_path):
     video = write_gif(tmp_path / "x.gif", 1, 1, count=1_000_000)
 

@@ -19,6 +19,8 @@ from media import (
     renamed_codec,
 )
 
+pytestmark = pytest.mark.slow
+
 H264 = "-c:v libx264 -preset ultrafast -bf 2 -g 12"
 MPEG2 = "-c:v mpeg2video -q:v 2 -bf 2"
 LARGE = "-vf format=yuv420p,noise=c0s=60:c0f=t+u"
