@@ -91,7 +91,7 @@ def made_folder(folder: Path) -> Iterator[None]:
     """
     missing = _missing(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        _make_folders(folder)
         yield
     except BaseException:
         run_to_the_end(partial(_remove_empty, missing))
@@ -180,7 +180,7 @@ def _create(
         path = folder / temporary_name()
         removals.callback(run_to_the_end, partial(_remove, path))
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            _make_folders(folder)
             make(path)
             handle = try_lock(path)
         except (FileNotFoundError, BlockingIOError):
@@ -207,6 +207,18 @@ def temporary_name() -> str:
 def _own_prefix() -> str:
     """Return how names begin here: other hosts may share the folder and not see the locks."""
     return f".i3d-rgb-tf-{hashlib.sha256(platform.node().encode()).hexdigest()[:8]}"
+
+
+def _make_folders(folder: Path) -> None:
+    """Make a folder if needed, although other processes may remove it, while it is empty."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (FileNotFoundError, FileExistsError):
+            if attempt == _ATTEMPTS - 1 or (folder.exists() and not folder.is_dir()):
+                raise
+        else:
+            return
 
 
 def _make_file(path: Path) -> None:
