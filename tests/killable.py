@@ -153,10 +153,10 @@ def small_model(level: float) -> openvino.Model:
     return model
 
 
-def convert_small(level: float) -> Callable[[Path], int]:
+def convert_small(level: float, *options: str) -> Callable[[Path], int]:
     def run(work: Path) -> int:
         converting.convert_graph = lambda graph, *, allow_unknown: small_model(level)
-        return command(work, "convert", "-d", work / "models")
+        return command(work, "convert", "-d", work / "models", *options)
 
     return run
 
@@ -275,6 +275,7 @@ SCENARIOS = {
     "convert": Scenario(nothing, convert_small(1)),
     "convert-over": Scenario(convert_small(2), convert_small(1)),
     "convert-again": Scenario(convert_small(1), convert_small(1)),
+    "convert-layout": Scenario(convert_small(1), convert_small(1, "--layout", "NDHWC")),
     "convert-real": Scenario(link_graph, convert_real),
     "quantize": Scenario(make_quantizable, quantize_small),
     "prepare": Scenario(make_changed_dataset, prepare, status=1),

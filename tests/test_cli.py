@@ -288,6 +288,15 @@ SIGNALS = [
 ]
 
 
+def stop(process: subprocess.Popen[str], sent: signal.Signals) -> str:
+    """Send a signal, and return standard error, which ends with the last process that has it."""
+    process.send_signal(sent)
+    try:
+        return process.communicate(timeout=20)[1]
+    finally:
+        process.kill()
+
+
 @pytest.mark.parametrize("wait", ["time.sleep(60)", IN_A_LOCK, IN_A_THREAD])
 @pytest.mark.parametrize(("sent", "status", "line"), SIGNALS)
 def test_a_signal_removes_temporary_files_and_is_one_line(
@@ -300,11 +309,7 @@ def test_a_signal_removes_temporary_files_and_is_one_line(
         assert process.stderr
         assert process.stderr.readline() == "waiting\n"
         assert list(tmp_path.iterdir())
-        process.send_signal(sent)
-        try:
-            _, error = process.communicate(timeout=20)
-        finally:
-            process.kill()
+        error = stop(process, sent)
 
     assert (process.returncode, error) == (status, line)
     assert list(tmp_path.iterdir()) == []
@@ -366,12 +371,7 @@ def test_a_signal_ends_the_processes_of_a_pool(
     ) as process:
         assert process.stderr
         assert process.stderr.readline() == "working\n"
-        process.send_signal(sent)
-        try:
-            # It ends when every process that has it has ended.
-            _, error = process.communicate(timeout=20)
-        finally:
-            process.kill()
+        error = stop(process, sent)
 
     assert (process.returncode, error) == (status, line)
     assert list(folder.iterdir()) == []

@@ -57,6 +57,7 @@ def stop_at_each_operation(
         ("convert-over", "SIGTERM", 1, 4),
         ("convert-over", "SIGINT", 1, 4),
         ("convert-again", "SIGKILL", 1, 0),
+        ("convert-layout", "SIGKILL", 1, 2),
         ("quantize", "SIGKILL", 1, 1),
         ("quantize", "SIGTERM", 1, 1),
         ("prepare", "SIGKILL", 1, 7),

@@ -8,9 +8,23 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pytest
 from av.stream import Disposition
 
+from i3d_rgb_tf.errors import VideoError
+from i3d_rgb_tf.video.decode import read_frames
+
 MILLISECOND = Fraction(1, 1000)
+
+
+def error_of(path: Path) -> str:
+    """Return the one line that refuses a video."""
+    with pytest.raises(VideoError) as caught:
+        list(read_frames(path))
+    message = str(caught.value)
+    assert "\n" not in message
+    assert str(path) in message
+    return message
 
 
 def gray(level: int, width: int = 64, height: int = 64) -> np.ndarray:

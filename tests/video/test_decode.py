@@ -21,6 +21,7 @@ from i3d_rgb_tf.errors import VideoError
 from i3d_rgb_tf.video.decode import read_frames, resample_frames
 from videos import (
     cut,
+    error_of,
     gray,
     places,
     ramp,
@@ -407,15 +408,6 @@ def test_decoded_frames_are_taken_as_they_are_needed():
 
 
 # Errors.
-
-
-def error_of(path):
-    with pytest.raises(VideoError) as caught:
-        list(read_frames(path))
-    message = str(caught.value)
-    assert "\n" not in message
-    assert str(path) in message
-    return message
 
 
 def missing(path):

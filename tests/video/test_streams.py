@@ -7,7 +7,6 @@ import re
 
 import pytest
 
-from i3d_rgb_tf.errors import VideoError
 from i3d_rgb_tf.video.decode import read_frames
 from media import (
     coded,
@@ -18,6 +17,7 @@ from media import (
     numbers,
     renamed_codec,
 )
+from videos import error_of
 
 pytestmark = pytest.mark.slow
 
@@ -28,15 +28,6 @@ LARGE = "-vf format=yuv420p,noise=c0s=60:c0f=t+u"
 SMALL_STREAM = "-f lavfi -t 1.6 -i testsrc2=s=96x64:r=25"
 PROGRAMS = "-program st=0 -program st=1"
 PACKET = 188
-
-
-def error_of(path):
-    with pytest.raises(VideoError) as caught:
-        list(read_frames(path))
-    message = str(caught.value)
-    assert "\n" not in message
-    assert str(path) in message
-    return message
 
 
 # Which stream is read.

@@ -38,7 +38,7 @@ _LOCKED = re.compile(r"\.i3d-rgb-tf-[0-9a-f]{16}\.part")
 _UNLOCKED = re.compile(r"\.part-[a-z0-9_]{8}")
 """So earlier versions, which had no locks, named their folders too."""
 _DEAD_SECONDS = 24 * 60 * 60
-"""No process here writes nothing for so long."""
+"""A living process writes more often than this."""
 _ATTEMPTS = 10
 
 

@@ -68,7 +68,7 @@ class Prepared:
     """The rows of the report."""
 
 
-_Checking = Future[tuple[CheckedVideo, list[logging.LogRecord]]]
+_FutureResult = Future[tuple[CheckedVideo, list[logging.LogRecord]]]
 
 
 def prepare(
@@ -177,14 +177,14 @@ def _check_all(
     # To fork a process that has threads can deadlock.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(count, mp_context=context, initializer=_end_with_parent) as pool:
-        waiting: set[_Checking] = set()
+        waiting: set[_FutureResult] = set()
         try:
             for item in items:
                 waiting.add(pool.submit(_check_and_log, item, tree))
                 if len(waiting) > 2 * count:
                     finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                    yield from map(_logged, finished)
-            yield from map(_logged, wait(waiting).done)
+                    yield from map(_logged_result, finished)
+            yield from map(_logged_result, wait(waiting).done)
         except BrokenProcessPool as error:
             raise I3DError(
                 "a process that checks videos was killed, perhaps for lack of memory; run again to "
@@ -233,7 +233,7 @@ def _check_and_log(
         logger.removeHandler(handler)
 
 
-def _logged(checking: _Checking) -> CheckedVideo:
+def _logged_result(checking: _FutureResult) -> CheckedVideo:
     """Return a result, and log here what was logged there."""
     video, records = checking.result()
     for record in records:

