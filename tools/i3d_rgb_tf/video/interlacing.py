@@ -26,10 +26,8 @@ class _Times(NamedTuple):
 _FILTERS = (
     # Finds out which frames are interlaced: many cameras mark every frame, also whole pictures.
     ("idet", ""),
-    # Gives one picture for each frame that is, and lets the others pass.
+    # Gives one picture for each frame that is, no longer marked, and lets the others pass.
     ("bwdif", "mode=send_frame:deint=interlaced"),
-    # A frame that is marked would be scaled field by field.
-    ("setfield", "mode=prog"),
 )
 """Names and options of FFmpeg's filters."""
 
