@@ -18,7 +18,10 @@ _PR_CAPBSET_DROP, _CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 24, 1, 2
 
 
 def without_coverage() -> dict[str, str]:
-    """Return this environment without coverage, whose data a killed process would damage."""
+    """Return this environment without coverage.
+
+    A process that is killed, or whose standard streams are closed, would damage its data.
+    """
     return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
 
 

@@ -25,6 +25,7 @@ from i3d_rgb_tf.commands.terminal import (
     standard_streams,
 )
 from i3d_rgb_tf.errors import escape_controls
+from processes import without_coverage
 
 PACKAGE = Path(cli.__file__).parent
 PRINTABLE = "a B-é 动作 ёж עברית 👩‍👩‍👧 🏴󠁧󠁢󠁥󠁮󠁧󠁿 ~\\ \ufeff\u00a0\u3000"
@@ -187,7 +188,7 @@ PRINTS = [
 def run(shell: str, *arguments: str, **variables: str) -> tuple[int, str, str]:
     """Run the program in a shell, where `shell` redirects its streams."""
     command = ["sh", "-c", f'exec "$0" -m i3d_rgb_tf "$@" {shell}', sys.executable, *arguments]
-    environment = {**os.environ, **variables}
+    environment = {**without_coverage(), **variables}
     result = subprocess.run(command, capture_output=True, text=True, env=environment)
     return result.returncode, result.stdout, result.stderr
 
@@ -228,4 +229,4 @@ def test_no_file_gets_the_number_of_a_closed_stream():
     )
     command = ["sh", "-c", 'exec "$0" -c "$1" <&- >&- 2>&-', sys.executable, script]
 
-    assert subprocess.run(command).returncode == 3
+    assert subprocess.run(command, env=without_coverage()).returncode == 3
