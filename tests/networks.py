@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,12 @@ import numpy as np
 import openvino
 import openvino.opset13 as operations
 
-from i3d_rgb_tf.architecture import AVERAGE_POOL, STAGES, Mixed
+from i3d_rgb_tf.architecture import AVERAGE_POOL, STAGES, Conv, MaxPool, Mixed, Size
 from i3d_rgb_tf.choices import Layout
 from i3d_rgb_tf.ir.layouts import input_shape
+
+_ONES: Size = (1, 1, 1)
+_ZEROS: Size = (0, 0, 0)
 
 LABEL_WEIGHTS = np.linspace(0, 1, 400, dtype=np.float32)
 """The output of the small network is the mean of all pixels times these."""
@@ -31,6 +36,33 @@ def save_small_network(path: Path) -> Path:
     model = openvino.Model([output], [pixels], "small")
     path.parent.mkdir(parents=True, exist_ok=True)
     openvino.save_model(model, path, compress_to_fp16=False)
+    return path
+
+
+def save_convolution_network(path: Path, *, quantized: bool = False) -> Path:
+    """Save an IR with the inputs and outputs of the real network and its last 3x3x3 convolution.
+
+    It sees the mean of each 32x32 pixels, so it is quick. The convolution is one of those that
+    are rewritten.
+    """
+    rng = np.random.default_rng(0)
+    ones, strides = [1, 1, 1], [1, 32, 32]
+    pixels = operations.parameter([1, 79, 3, 224, 224], np.float32, name="Placeholder")
+    net = operations.transpose(pixels, np.array([0, 2, 1, 3, 4]))
+    # Without padding.
+    net = operations.avg_pool(net, strides, [0, 0, 0], [0, 0, 0], strides, exclude_pad=False)
+    if quantized:
+        low, high = np.float32(0), np.float32(255)
+        net = operations.fake_quantize(net, low, high, low, high, 256)
+    kernel = rng.normal(scale=0.001, size=(4, 3, 3, 3, 3)).astype(np.float32)
+    net = operations.convolution(net, operations.constant(kernel), ones, ones, ones, ones)
+    bias = operations.constant(rng.normal(size=(1, 4, 1, 1, 1)).astype(np.float32))
+    net = operations.relu(operations.add(net, bias))
+    net = operations.reduce_mean(net, np.array([2, 3, 4]), keep_dims=False)
+    weights = operations.constant(rng.normal(scale=3, size=(4, 400)).astype(np.float32))
+    output = operations.softmax(operations.matmul(net, weights, False, False), 1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    openvino.save_model(openvino.Model([output], [pixels], "small"), path, compress_to_fp16=False)
     return path
 
 
@@ -57,6 +89,30 @@ def infer_with_openvino(path: Path, layout: Layout, clip: np.ndarray) -> np.ndar
     return compiled(pixels)["Softmax"][0]
 
 
+def infer_in_f32(model: openvino.Model, *inputs: np.ndarray) -> list[np.ndarray]:
+    """Return the outputs of a model that OpenVINO computes in float32."""
+    compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    results = compiled(inputs)
+    return [results[output] for output in compiled.outputs]
+
+
+def largest_difference(one: openvino.Model, other: openvino.Model, *inputs: np.ndarray) -> float:
+    """Return by how much the outputs of two models differ, as a fraction of their maximum."""
+    differences = []
+    for expected, found in zip(
+        infer_in_f32(one, *inputs), infer_in_f32(other, *inputs), strict=True
+    ):
+        assert found.shape == expected.shape
+        difference = np.abs(np.float64(expected) - np.float64(found)).max()
+        differences.append(float(difference / np.abs(expected).max()))
+    return max(differences)
+
+
+def count_nodes(model: openvino.Model) -> Counter[str]:
+    """Return how many nodes of each type a model has."""
+    return Counter(node.get_type_name() for node in model.get_ops())
+
+
 def convolution_network(weights: np.ndarray, bias: np.ndarray | None) -> openvino.Model:
     """Return a model of one convolution with a bias, for clips of 2 frames of 4x4 pixels.
 
@@ -77,6 +133,88 @@ def convolution_network(weights: np.ndarray, bias: np.ndarray | None) -> openvin
     else:
         output = operations.add(output, operations.constant(bias))
     return openvino.Model([output], [pixels], "convolution")
+
+
+@dataclass
+class RandomLayers:
+    """Makes layers of 3-D networks with random weights, from outputs or nodes to outputs."""
+
+    random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
+
+    def convolution(
+        self,
+        source: Any,
+        num_outputs: int,
+        kernel: Size,
+        strides: Size = _ONES,
+        pads: tuple[Size, Size] | None = None,
+        dilations: Size = _ONES,
+    ) -> Any:
+        """Return a convolution that about keeps the variance; without paddings it has `SAME`."""
+        num_inputs = _output(source).get_partial_shape()[1].get_max_length()
+        shape = (num_outputs, num_inputs, *kernel)
+        weights = self.random.normal(size=shape) / np.sqrt(np.prod(shape[1:]))
+        constant = operations.constant(weights.astype(np.float32))
+        sides = pads or (_ZEROS, _ZEROS)
+        padding = "explicit" if pads else "same_upper"
+        node = operations.convolution(source, constant, strides, *sides, dilations, padding)
+        return node.output(0)
+
+    def bias(self, source: Any, level: float = 0) -> Any:
+        """Return the sum with a number for each channel."""
+        num_channels = _output(source).get_partial_shape()[1].get_length()
+        values = level + self.random.normal(size=(1, num_channels, 1, 1, 1))
+        return operations.add(source, operations.constant(values.astype(np.float32))).output(0)
+
+    def unit(
+        self, source: Any, num_outputs: int, kernel: Size = (3, 3, 3), strides: Size = _ONES
+    ) -> Any:
+        """Return a convolution with a bias and a ReLU, as everywhere in the network."""
+        convolution = self.convolution(source, num_outputs, kernel, strides)
+        return operations.relu(self.bias(convolution)).output(0)
+
+
+def max_pool(
+    source: Any,
+    kernel: Size,
+    strides: Size = _ONES,
+    pads: tuple[Size, Size] | None = None,
+    dilations: Size = _ONES,
+    rounding: str = "floor",
+) -> Any:
+    """Return the maxima of 3-D windows; without paddings they have `SAME`."""
+    sides = pads or (_ZEROS, _ZEROS)
+    padding = "explicit" if pads else "same_upper"
+    node = operations.max_pool(source, strides, dilations, *sides, kernel, rounding, padding)
+    return node.output(0)
+
+
+def _output(source: Any) -> Any:
+    """Return an output as it is, and the one of a node."""
+    return source.output(0) if isinstance(source, openvino.Node) else source
+
+
+def small_i3d(num_frames: int, width: int = 20) -> openvino.Model:
+    """Return the network with 3 channels in each layer, for narrow frames of the usual height.
+
+    Its input is (1, 3, frames, 224, width), its output what the last layer with a ReLU makes.
+    """
+    layers = RandomLayers()
+    pixels = operations.parameter([1, 3, num_frames, 224, width], np.float32)
+
+    def apply(source: Any, layer: Conv | MaxPool) -> Any:
+        if isinstance(layer, MaxPool):
+            return max_pool(source, layer.kernel, layer.stride)
+        return layers.unit(source, 3, layer.kernel, layer.stride)
+
+    output = pixels
+    for stage in STAGES:
+        if isinstance(stage, Mixed):
+            branches = [reduce(apply, branch, output) for branch in stage.branches]
+            output = operations.concat(branches, 1).output(0)
+        else:
+            output = apply(output, stage)
+    return openvino.Model([output], [pixels], "small_i3d")
 
 
 def logits_over_time(values: np.ndarray) -> np.ndarray:

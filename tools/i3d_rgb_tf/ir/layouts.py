@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from i3d_rgb_tf.choices import LAYOUTS, Layout
+from i3d_rgb_tf.ir.opset import load_operations
 from i3d_rgb_tf.spec import load_spec
 
 __all__ = ["change_layout", "find_layout", "input_shape"]
@@ -72,7 +73,7 @@ def change_layout(model: Any, layout: Layout) -> None:
         return
     if found is None:
         raise ValueError(f"the inputs are {model.inputs}, expected one of {', '.join(LAYOUTS)}")
-    operations = _operations()
+    operations = load_operations()
     before = model.get_parameters()[0]
     name = before.friendly_name
     given, wanted = layout.translate(_TIME), found.translate(_TIME)
@@ -94,12 +95,3 @@ def change_layout(model: Any, layout: Layout) -> None:
     for reader in before.output(0).get_target_inputs():
         reader.replace_source_output(frames.output(0))
     model.replace_parameter(0, after)
-
-
-def _operations() -> Any:
-    try:
-        from openvino import opset13
-    except ImportError:
-        # Before OpenVINO 2025.0.
-        from openvino.runtime import opset13
-    return opset13

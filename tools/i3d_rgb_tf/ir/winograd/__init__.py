@@ -1,0 +1,1 @@
+"""The network with fewer multiplications: minimal filtering along the time axis."""
