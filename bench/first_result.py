@@ -1,6 +1,6 @@
 """Time of a fresh `i3d-rgb-tf classify` to its first result, beyond the inference of a short video.
 
-    python bench/first_result.py VIDEO -m MODEL.xml [--rounds 7]
+    python bench/first_result.py VIDEO -m MODEL.xml [--inference-precision f32] [--rounds 7]
 
 Each round starts the command, with the compiled model in the cache, and beside it infers the
 video's clips in this process, which is warm. The result is there when its first line is; the end
@@ -23,6 +23,7 @@ from pathlib import Path
 
 from machine import machine_line, run_fresh
 
+from i3d_rgb_tf.choices import INFERENCE_PRECISIONS
 from i3d_rgb_tf.classify import load_model
 from i3d_rgb_tf.spec import load_spec
 from i3d_rgb_tf.video.clips import read_clips
@@ -46,7 +47,7 @@ said("import openvino")
 from i3d_rgb_tf.classify import load_model
 from i3d_rgb_tf.video.decode import read_frames
 said("import i3d_rgb_tf.classify")
-model = load_model(sys.argv[1])
+model = load_model(sys.argv[1], inference_precision=sys.argv[3] or None)
 said("read and compile, cached")
 import av
 said("import av")
@@ -60,6 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("video", type=Path)
     parser.add_argument("-m", "--model", type=Path, required=True)
+    parser.add_argument("--inference-precision", choices=INFERENCE_PRECISIONS)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--phases", action="store_true")
     options = parser.parse_args()
@@ -67,9 +69,12 @@ def main() -> None:
     spec = load_spec()
     read = read_clips(options.video, num_frames=spec.num_frames, size=spec.frame_size)
     clips = [clip.frames for clip in read]
-    model = load_model(options.model, cache=False)
+    precision = options.inference_precision
+    model = load_model(options.model, inference_precision=precision, cache=False)
     model.predict(clips[0])
     command = [sys.executable, "-m", "i3d_rgb_tf", "classify", "-m", options.model, options.video]
+    if precision:
+        command += ["--inference-precision", precision]
     with tempfile.TemporaryDirectory() as cache:
         # As after an installation by pip, which compiles what it installs.
         environment = {**os.environ, "XDG_CACHE_HOME": cache, "PYTHONPYCACHEPREFIX": cache}
@@ -99,7 +104,14 @@ def main() -> None:
             median = statistics.median(seconds)
             print(f"{what}: {median:.2f} s ({min(seconds):.2f}..{max(seconds):.2f})")
         if options.phases:
-            arguments = [sys.executable, "-c", _PHASES, options.model, options.video]
+            arguments = [
+                sys.executable,
+                "-c",
+                _PHASES,
+                options.model,
+                options.video,
+                precision or "",
+            ]
             subprocess.run(arguments, env=environment, check=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from itertools import cycle
 from types import SimpleNamespace
 
 import pytest
@@ -25,9 +26,10 @@ DOUBTED = replace(KEPT, warning="the calibration videos show few actions")
 NO_RECORD = "FP16-INT8 has no accepted quantization record"
 
 
-def measured(precision, latency_seconds, record=None):
+def measured(precision, latency_seconds, record=None, convolution="direct"):
     return Measurement(
         precision=precision,
+        convolution=convolution,
         layout="NDCHW",
         model=f"{precision}/i3d-rgb-tf.xml",
         first_result_seconds=2.0,
@@ -54,15 +56,59 @@ def measured(precision, latency_seconds, record=None):
         ([measured("FP16", 1.0), measured("FP16-INT8", 0.3, DOUBTED)], "FP16", NO_RECORD),
         ([measured("FP16", 1.0), measured("FP16-INT8", 0.3)], "FP16", "i3d-rgb-tf quantize"),
         ([measured("FP16-INT8", 0.3)], "FP16-INT8", "its predictions are not verified"),
+        ([measured("FP16-INT8", 0.3), measured("FP16", 0.1)], "FP16", "the only one"),
     ],
 )
 def test_the_fastest_model_that_keeps_the_predictions_is_recommended(
     measurements, recommended, reason
 ):
-    precision, why = recommend(tuple(measurements))
+    found, why = recommend(measurements)
 
-    assert precision == recommended
+    assert found.precision == recommended
     assert reason in why
+    assert "--no-winograd" not in why
+
+
+def both(precision, winograd_seconds, direct_seconds):
+    """Return the figures of a model that is measured in both ways."""
+    rewritten = measured(precision, winograd_seconds, convolution="winograd")
+    return [rewritten, measured(precision, direct_seconds)]
+
+
+INT8 = measured("FP16-INT8", 0.5, KEPT)
+SLOWER = "; winograd is slower here, so use --no-winograd"
+
+
+@pytest.mark.parametrize(
+    ("measurements", "recommended", "reason"),
+    [
+        (both("FP32", 0.6, 1.0), ("FP32", "winograd"), "the only one"),
+        (both("FP32", 1.02, 1.0), ("FP32", "winograd"), "the only one"),
+        (both("FP32", 1.2, 1.0), ("FP32", "direct"), f"the only one{SLOWER}"),
+        (
+            [*both("FP32", 0.6, 1.0), *both("FP16", 0.61, 1.0)],
+            ("FP16", "winograd"),
+            "the fastest that keeps the predictions",
+        ),
+        (
+            [*both("FP16", 1.2, 1.0), *both("FP32", 1.3, 1.2)],
+            ("FP16", "direct"),
+            f"the fastest that keeps the predictions{SLOWER}",
+        ),
+        (
+            [*both("FP16", 0.6, 1.0), INT8],
+            ("FP16-INT8", "direct"),
+            "the fastest that keeps the predictions",
+        ),
+    ],
+)
+def test_the_recommendation_says_when_direct_convolution_is_faster(
+    measurements, recommended, reason
+):
+    found, why = recommend(measurements)
+
+    assert (found.precision, found.convolution) == recommended
+    assert why == reason
 
 
 @pytest.fixture
@@ -78,11 +124,12 @@ def test_every_figure_is_measured(tree, spec, tmp_path, monkeypatch, capfd):
     video = write_video(tmp_path / "gray.mp4", [gray(127)] * 30)
     arguments = ["benchmark", "-d", str(tree), "--rounds", "2", "--video", str(video)]
 
-    assert main([*arguments, "--format", "json"]) == 0
+    assert main([*arguments, "--no-winograd", "--format", "json"]) == 0
 
     result = json.loads(capfd.readouterr().out)
     (figures,) = result["measurements"]
     assert (figures["precision"], figures["layout"]) == ("FP16", "NDCHW")
+    assert figures["convolution"] == result["recommended_convolution"] == "direct"
     assert figures["model"] == str(spec.ir_path(tree, "FP16"))
     assert figures["fastest_seconds"] <= figures["latency_seconds"] <= figures["slowest_seconds"]
     # Broad, for other load on the machine comes and goes; a wrong unit would be 1000 times off.
@@ -98,20 +145,30 @@ def test_every_figure_is_measured(tree, spec, tmp_path, monkeypatch, capfd):
 
 
 @pytest.fixture
-def fake_processes(monkeypatch):
+def convolution():
+    """Return how the fake measuring processes compute convolutions, unless told not to."""
+    return "direct"
+
+
+@pytest.fixture
+def fake_processes(monkeypatch, convolution):
     """Replace the measuring processes and the clock; return the names of what was run."""
     # The first process fills the cache, the second uses it.
-    seconds = iter([9.0, 2.0])
+    seconds = cycle([9.0, 2.0])
     clock = [0.0]
     ran = []
 
-    def run(function, *arguments):
+    def run(function, run, *arguments):
         ran.append(function.__name__.strip("_"))
         if ran[-1] == "predict_once":
             clock[0] += next(seconds)
         return {
             "predict_once": None,
-            "time_latency": ([0.5, 0.7, 0.6], 500.0),
+            "time_latency": (
+                [0.5, 0.7, 0.6] if run.winograd else [1.5, 1.7, 1.6],
+                500.0,
+                convolution if run.winograd else "direct",
+            ),
             "time_video": (6.0, 5),
             "time_throughput": 3.0,
         }[ran[-1]]
@@ -133,7 +190,7 @@ def test_each_precision_is_measured_once_and_its_layout_named(
 
     assert fake_processes.count("time_latency") == 1
     printed = capsys.readouterr().out
-    assert "\nFP16 NDHWC  2.00 s" in printed
+    assert "\nFP16 NDHWC  direct       2.00 s" in printed
     assert "recommended: FP16, the only one" in printed
 
 
@@ -157,6 +214,32 @@ def test_the_figures_are_those_of_the_measuring_processes(small_tree, fake_proce
     assert result.video.times_inference == pytest.approx(6.0 / (5 * 0.6))
 
 
+@pytest.mark.parametrize("convolution", ["winograd"])
+def test_a_rewritten_model_is_also_measured_with_direct_convolution(
+    small_tree, fake_processes, capsys
+):
+    assert main(["benchmark", "-d", str(small_tree), "--format", "json"]) == 0
+
+    result = json.loads(capsys.readouterr().out)
+    assert [
+        (each["precision"], each["convolution"], each["latency_seconds"], each["model"])
+        for each in result["measurements"]
+    ] == [
+        ("FP16", "winograd", 0.6, result["measurements"][1]["model"]),
+        ("FP16", "direct", 1.6, result["measurements"][0]["model"]),
+    ]
+    assert (result["recommended"], result["recommended_convolution"]) == ("FP16", "winograd")
+    assert result["reason"] == "the only one"
+
+
+@pytest.mark.parametrize("convolution", ["winograd"])
+def test_without_winograd_a_model_is_measured_once(small_tree, fake_processes, capsys):
+    assert main(["benchmark", "-d", str(small_tree), "--no-winograd"]) == 0
+
+    assert fake_processes.count("time_latency") == 1
+    assert capsys.readouterr().out.splitlines()[2].startswith("FP16  direct ")
+
+
 def test_without_a_video_there_is_no_figure_for_it(small_tree, fake_processes):
     result = benchmark(small_tree)
 
@@ -175,7 +258,8 @@ def test_a_group_of_devices_has_no_other_name(small_tree, fake_processes):
 def test_text_is_a_table_with_the_recommendation(tree, monkeypatch, capsys):
     asked = []
 
-    def in_this_process(model, *options):
+    def in_this_process(model, run, *options):
+        asked.extend([run.device, run.inference_precision, run.performance_hint, run.winograd])
         asked.extend(options)
         return measured(model.precision, 0.5, KEPT)
 
@@ -183,11 +267,13 @@ def test_text_is_a_table_with_the_recommendation(tree, monkeypatch, capsys):
 
     assert main(["benchmark", "-d", str(tree), "--performance-hint", "throughput"]) == 0
 
-    assert asked == ["CPU", None, "THROUGHPUT", None, 10]
+    assert asked == ["CPU", None, "THROUGHPUT", True, None, 10]
     lines = capsys.readouterr().out.splitlines()
     assert re.match(r"CPU: .+, OpenVINO \d{4}\.\d", lines[0])
-    assert " ".join(lines[1].split()) == "first result a clip clips/s memory video KL to FP32"
-    assert lines[2].startswith("FP16  2.00 s        0.500 s (0.500..0.500)  2.00     500 MB  -")
+    names = "convolution first result a clip clips/s memory video KL to FP32"
+    assert " ".join(lines[1].split()) == names
+    figures = "FP16  direct       2.00 s        0.500 s (0.500..0.500)  2.00     500 MB  -"
+    assert lines[2].startswith(figures)
     assert lines[3] == "recommended: FP16, the only one"
 
 

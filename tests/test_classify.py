@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 import threading
@@ -24,6 +25,8 @@ from i3d_rgb_tf.reference import waves_clip
 from i3d_rgb_tf.video import clips as video_clips
 from i3d_rgb_tf.video.clips import center_crop, split_clips
 from i3d_rgb_tf.video.decode import read_frames
+from networks import save_convolution_network
+from videos import gray, write_video
 
 DATA = Path(__file__).parent / "data"
 
@@ -69,15 +72,17 @@ _F32 = {"inference_precision": "f32"}
     ("options", "from_cache"),
     [
         ({**_F32, "cache": False}, False),
+        ({**_F32, "cache": False, "winograd": False}, False),
         ({**_F32, "cache": False, "performance_hint": "THROUGHPUT"}, False),
         (_F32, True),
         ({**_F32, "performance_hint": "THROUGHPUT"}, True),
     ],
-    ids=["latency", "throughput", "latency, cached", "throughput, cached"],
+    ids=["latency", "direct", "throughput", "latency, cached", "throughput, cached"],
 )
 def test_many_videos_get_the_golden_probabilities_in_every_mode(
-    model_root, spec, golden, options, from_cache, tmp_path, monkeypatch
+    model_root, spec, golden, options, from_cache, tmp_path, monkeypatch, caplog
 ):
+    caplog.set_level(logging.INFO, logger="i3d_rgb_tf")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     path = spec.ir_path(model_root, "FP32")
     if from_cache:
@@ -90,7 +95,7 @@ def test_many_videos_get_the_golden_probabilities_in_every_mode(
 
     found = list(model.classify_all(["waves", "cricket"], top_k=1))
 
-    assert model.compiled.get_property("LOADED_FROM_CACHE") is from_cache
+    assert ("loaded the compiled model" in caplog.text) is from_cache
     assert [each.video for each in found] == ["waves", "cricket"]
     assert found[1].predictions[0].label == "playing cricket"
     for each in found:
@@ -212,7 +217,7 @@ class OneStream:
 
 
 def fake_model(events, **options):
-    return Model(Path("x.xml"), "unknown", OneStream(events, **options))
+    return Model(Path("x.xml"), "unknown", OneStream(events, **options), "direct")
 
 
 def read_one_clip(path):
@@ -396,12 +401,64 @@ def test_json_has_the_documented_fields_and_a_bad_video_does_not_stop_the_others
         "num_clips",
         "weights",
         "model",
+        "convolution",
         "predictions",
     ]
     assert result == again
     assert result["video"] == str(basketball)
     assert list(result["predictions"][0]) == ["label", "index", "probability"]
     assert len(result["predictions"]) == 5
+
+
+@pytest.fixture
+def convolutions(tmp_path, monkeypatch):
+    """Return an IR with a convolution, on a processor where its rewrite is measured to win."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    return save_convolution_network(tmp_path / "small.xml")
+
+
+def test_a_rewritten_model_says_so_and_leaves_its_files_as_they_are(convolutions):
+    def files():
+        return {
+            path.name: path.read_bytes() for path in convolutions.parent.iterdir() if path.is_file()
+        }
+
+    before = files()
+
+    models = [
+        load_model(convolutions, **_F32),
+        load_model(convolutions, **_F32, winograd=False),
+        load_model(convolutions, **_F32, cache=False),
+    ]
+    found = [model.classify_frames([gray(99)], frames_per_second=25) for model in models]
+
+    expected = ["winograd", "direct", "winograd"]
+    assert [model.convolution for model in models] == expected
+    assert [each.convolution for each in found] == expected
+    direct = found[1].probabilities
+    assert max(np.abs(each.probabilities - direct).max() for each in found) <= 1e-5
+    assert before.keys() == {"small.xml", "small.bin"}
+    assert files() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--inference-precision", "f32"], "winograd"),
+        (["--inference-precision", "f32", "--no-winograd"], "direct"),
+    ],
+)
+def test_json_says_how_convolutions_were_computed(
+    convolutions, tmp_path, capsys, options, expected
+):
+    video = write_video(tmp_path / "gray.mp4", [gray(127)] * 3)
+
+    arguments = ["classify", "-m", str(convolutions), str(video), "--format", "json", *options]
+    assert main(arguments) == 0
+
+    (result,) = json.loads(capsys.readouterr().out)
+    assert result["convolution"] == expected
 
 
 def test_an_empty_folder_does_not_stop_the_other_videos(model_root, basketball, tmp_path, capsys):
@@ -444,4 +501,4 @@ def test_classifying_a_video_imports_no_slow_module_that_it_does_not_need(model_
 
 def test_a_single_path_is_not_a_list_of_videos():
     with pytest.raises(TypeError, match="expected a list of paths; use classify for one"):
-        Model(Path("x.xml"), "unknown", None).classify_all("a.mp4")
+        Model(Path("x.xml"), "unknown", None, "direct").classify_all("a.mp4")

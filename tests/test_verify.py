@@ -10,15 +10,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from i3d_rgb_tf import verify as verify_module
 from i3d_rgb_tf.cli import main
 from i3d_rgb_tf.ir.convert import convert
+from i3d_rgb_tf.ir.convolution import choose_convolution
 from i3d_rgb_tf.ir.files import read_ir, save_ir
 from i3d_rgb_tf.ir.metadata import Provenance, write_provenance
 from i3d_rgb_tf.quantization.acceptance import Agreement, QuantizationRecord, write_record
-from i3d_rgb_tf.reference import waves_clip
+from i3d_rgb_tf.reference import waves_clip, waves_probabilities
 from i3d_rgb_tf.verify import verify
 from i3d_rgb_tf.weights.freeze import freeze_tensors
-from networks import save_small_network
+from networks import save_convolution_network, save_small_network
 
 RECORD = QuantizationRecord(
     num_videos=4,
@@ -232,6 +234,30 @@ def test_an_ir_of_unknown_weights_without_its_graph_fails(tuned_root, tmp_path):
     assert "no reference for unknown" in waves.detail
 
 
+@pytest.mark.parametrize(("options", "expected"), [([], "winograd"), (["--no-winograd"], "direct")])
+def test_what_is_verified_is_how_convolutions_are_computed(
+    spec, tmp_path, monkeypatch, capsys, options, expected
+):
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr(verify_module, "_reference", lambda *_: (waves_probabilities(), "nothing"))
+    save_convolution_network(spec.ir_path(tmp_path, "FP32"))
+    used = []
+
+    def choose(*arguments, **options):
+        choice = choose_convolution(*arguments, **options)
+        used.append(choice.convolution)
+        return choice
+
+    # What compiles the model, not what names its convolution.
+    monkeypatch.setattr("i3d_rgb_tf.ir.compile.choose_convolution", choose)
+
+    assert main(["verify", "-d", str(tmp_path), "--format", "json", *options]) == 1
+
+    assert used == [expected]
+    checks = {each["name"]: each["convolution"] for each in json.loads(capsys.readouterr().out)}
+    assert checks == {"tensors": None, "FP32 waves": expected}
+
+
 def test_an_empty_tree_is_not_verified(tmp_path, capsys):
     assert main(["verify", "-d", str(tmp_path)]) == 1
     assert "skipped tensors: no frozen graph at" in capsys.readouterr().out
@@ -242,7 +268,8 @@ def test_json_lists_the_checks(model_root, capsys):
 
     checks = json.loads(capsys.readouterr().out)
     assert {check["status"] for check in checks} == {"passed"}
-    assert list(checks[0]) == ["name", "status", "detail"]
+    assert list(checks[0]) == ["name", "status", "detail", "convolution"]
+    assert checks[0]["convolution"] is None
 
 
 @pytest.mark.parametrize("content", [b"", np.array(["text"]), {"not": "an array"}])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
+import openvino
 import pytest
 
 import i3d_rgb_tf
@@ -65,6 +67,43 @@ def test_info_as_text_lists_the_contents_of_a_tree(
     assert ["FP16", "not", "found"] in rows
     assert ["version", i3d_rgb_tf.__version__] in rows
     assert ["zoo", "entry", str(entry_folder())] in rows
+
+
+@pytest.mark.parametrize(
+    ("precision", "default", "reason"),
+    [
+        (openvino.Type.f32, "winograd", "it is faster in f32 on x86-64 processors"),
+        (openvino.Type.bf16, "direct", "winograd is for f32 only, and CPU's own precision is bf16"),
+    ],
+)
+def test_info_says_how_convolutions_are_computed_here_and_compiles_nothing(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    precision: openvino.Type,
+    default: str,
+    reason: str,
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr(openvino.Core, "get_property", lambda *_: precision)
+    for method in ("compile_model", "import_model"):
+        monkeypatch.setattr(openvino.Core, method, pytest.fail)
+
+    assert cli.main(["info"]) == 0
+    assert f"convolution        {default}: {reason}\n" in capsys.readouterr().out
+
+    assert cli.main(["info", "--format", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["convolution"] == {"default": default, "reason": reason}
+
+
+def test_info_reports_that_openvino_cannot_be_imported(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setitem(sys.modules, "openvino", None)
+
+    assert cli.main(["info"]) == 0
+    assert "convolution        unknown: import of openvino halted" in capsys.readouterr().out
 
 
 def test_info_reports_a_missing_package(

@@ -190,9 +190,10 @@ def test_quantize(shown, folder, monkeypatch):
 
 def test_benchmark(shown, monkeypatch):
     measurement = benchmark.Measurement(
-        *("FP16", "NDCHW", NAME, 2.0, 3.0, 1.0, 1.0, 1.0, 1.0, 500.0, None, RECORD)
+        *("FP16", "NDCHW", NAME, "direct", 2.0, 3.0, 1.0, 1.0, 1.0, 1.0, 500.0, None, RECORD)
     )
-    result = benchmark.Benchmark("GPU", NAME, "2026", (measurement,), "FP16", "the only one")
+    recommended = ("FP16", "direct", "the only one")
+    result = benchmark.Benchmark("GPU", NAME, "2026", (measurement,), *recommended)
     monkeypatch.setattr(benchmark, "benchmark", lambda *_, **__: result)
 
     assert shown("benchmark")[0] == f"GPU: {SHOWN}, OpenVINO 2026"
@@ -224,6 +225,7 @@ def test_evaluate(shown, folder, monkeypatch, tmp_path):
         weights=f"weights {NAME}",
         device="CPU",
         inference_precision="f32",
+        convolution="direct",
         num_videos=2,
         missing={f"gone {NAME}": NAME},
         failed={f"cut {NAME}": f"reason {NAME}"},
@@ -241,7 +243,7 @@ def test_evaluate(shown, folder, monkeypatch, tmp_path):
     lines = shown(*command, status=1)
 
     for expected in (
-        f"(weights {SHOWN}, f32 on CPU)",
+        f"(weights {SHOWN}, f32 on CPU, direct convolution)",
         f"low accuracy: label {SHOWN}: 1 of 2",
         f"confusion: label {SHOWN} predicted as predicted {SHOWN}: 1",
         f"missing: gone {SHOWN}: {SHOWN}",

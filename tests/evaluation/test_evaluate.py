@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openvino
 import pytest
 
 from i3d_rgb_tf.cli import main
@@ -27,6 +29,7 @@ from i3d_rgb_tf.evaluation.predict import VideoResult
 from i3d_rgb_tf.evaluation.protocols import PROTOCOLS
 from i3d_rgb_tf.labels import load_labels
 from i3d_rgb_tf.spec import ModelSpec
+from networks import save_convolution_network
 from processes import bound_by_modes, without_coverage
 from videos import gray, ramp, write_video
 
@@ -97,6 +100,7 @@ class FakeNetwork:
     """Notes how many videos are to be read at once, and predicts nothing."""
 
     weights = "unknown"
+    convolution = "direct"
 
     def __init__(self) -> None:
         self.workers: list[int] = []
@@ -355,6 +359,59 @@ def test_other_data_and_other_models_have_predictions_of_their_own(
     assert len(list(output.glob("*.json"))) == 3
     again = evaluate(tmp_path / "one", small_ir, output, protocol="clip")
     assert again.predictions_path == found[0].predictions_path
+
+
+def test_direct_and_rewritten_predictions_are_kept_apart(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    ir = save_convolution_network(tmp_path / "small.xml")
+    output = tmp_path / "out"
+
+    rewritten, direct = (
+        evaluate(prepared, ir, output, protocol="clip", winograd=winograd)
+        for winograd in (True, False)
+    )
+
+    assert (rewritten.convolution, direct.convolution) == ("winograd", "direct")
+    assert rewritten.predictions_path != direct.predictions_path
+    for result in (rewritten, direct):
+        record = json.loads(Path(result.predictions_path).with_suffix(".json").read_text())
+        assert record["convolution"] == result.convolution
+    found, expected = (
+        json.loads(Path(each.predictions_path).read_text())["probabilities"]
+        for each in (rewritten, direct)
+    )
+    assert np.abs(np.subtract(found, expected)).max() <= 1e-5
+    # The journals of earlier releases, which were all direct, are found again.
+    parts = [direct.model_sha256, "CPU", "f32", str(prepared.resolve()), openvino.__version__]
+    digest = hashlib.sha256(" ".join(parts).encode()).hexdigest()
+    assert Path(direct.predictions_path).stem == f"clip-{digest[:12]}"
+
+
+@pytest.mark.parametrize(("options", "expected"), [([], "winograd"), (["--no-winograd"], "direct")])
+def test_the_command_says_how_convolutions_were_computed(
+    prepared: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    expected: str,
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    ir = save_convolution_network(tmp_path / "small.xml")
+    output = prepared / "out"
+    command = ["evaluate", str(prepared), "-m", str(ir), "-o", str(output), "--protocol", "clip"]
+
+    assert main([*command, *options]) == 1
+
+    assert f"(unknown, f32 on CPU, {expected} convolution)\n" in capsys.readouterr().out
+    page = (output / "clip.html").read_text()
+    assert f'<th scope="row">convolution</th><td>{expected}</td>' in page
+    assert main([*command, *options, "--format", "json"]) == 1
+    assert json.loads(capsys.readouterr().out)[0]["convolution"] == expected
 
 
 def test_a_data_set_without_videos_is_an_error(small_ir: Path, tmp_path: Path) -> None:

@@ -12,10 +12,12 @@ import openvino
 import openvino.opset13 as operations
 import pytest
 
+from i3d_rgb_tf.choices import InferencePrecision, ProtocolName
 from i3d_rgb_tf.errors import DeviceError, VideoError
 from i3d_rgb_tf.evaluation.predict import Network, load_network
 from i3d_rgb_tf.evaluation.protocols import PROTOCOLS, Protocol
 from i3d_rgb_tf.spec import ModelSpec
+from networks import save_convolution_network
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,7 @@ def test_a_truncated_video_does_not_affect_the_others(double: openvino.CompiledM
         yield slice(None), _values(0)
 
     protocol = Protocol("", reads_frames=False, read=read, combine=PROTOCOLS["clip"].combine)
-    network = Network(double, "unknown", protocol)
+    network = Network(double, "unknown", protocol, "direct")
     results = list(network.predict([(name, Path(name)) for name in ("1", "2", "3")]))
 
     assert [(each.name, each.reason) for each in results] == [
@@ -75,6 +77,42 @@ def test_an_unsuitable_device_is_an_error_of_one_line(
 ) -> None:
     with pytest.raises(DeviceError, match=f"(?s)^(?!.*\n).*{device}"):
         load_network(small_ir, PROTOCOLS[protocol], device=device, inference_precision="f32")
+
+
+@pytest.mark.parametrize(
+    ("protocol", "precision", "winograd", "convolution"),
+    [
+        ("clip", "f32", True, "winograd"),
+        ("zoo", "f32", True, "winograd"),
+        ("clip", "f32", False, "direct"),
+        ("clip", "bf16", True, "direct"),
+        ("paper", "f32", True, "direct"),
+    ],
+)
+def test_a_protocol_with_a_fixed_number_of_frames_is_rewritten_in_f32(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    protocol: ProtocolName,
+    precision: InferencePrecision,
+    winograd: bool,
+    convolution: str,
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    path = save_convolution_network(tmp_path / "small.xml")
+    try:
+        network = load_network(
+            path,
+            PROTOCOLS[protocol],
+            device="CPU",
+            inference_precision=precision,
+            winograd=winograd,
+        )
+    except DeviceError:
+        assert precision == "bf16"
+        pytest.skip("this processor does not support the precision")
+
+    assert network.convolution == convolution
 
 
 def test_a_whole_video_is_predicted_as_by_tensorflow(

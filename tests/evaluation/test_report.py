@@ -32,6 +32,7 @@ EVALUATION = Evaluation(
     weights="rgb_scratch",
     device="CPU",
     inference_precision="f32",
+    convolution="winograd",
     num_videos=4,
     missing={"gone": "data/gone.mp4"},
     failed={"<i>cut": "ends after <3 of 9 frames"},

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import numpy as np
 import openvino
 import pytest
 
 from i3d_rgb_tf.errors import MEMORY_REMEDY, DeviceError, ModelError
 from i3d_rgb_tf.ir.compile import compile_model, device_errors, inference_errors
 from i3d_rgb_tf.ir.files import read_ir
-from networks import LABEL_WEIGHTS, gray_clip, infer_clip, save_small_network
+from i3d_rgb_tf.reference import waves_clip
+from networks import (
+    LABEL_WEIGHTS,
+    gray_clip,
+    infer_clip,
+    save_convolution_network,
+    save_small_network,
+)
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +107,88 @@ def test_the_error_for_a_wrong_group_of_devices_is_one_line(model, tmp_path, mon
         compile_model(model, "HETERO:QPU")
     assert "\n" not in str(e.value)
     assert not caplog.text
+
+
+@pytest.fixture
+def convolutions(tmp_path, monkeypatch):
+    """Return a function that reads a network with a convolution, with an empty cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    # Where the rewrite is measured to be faster.
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+
+    def read(*, quantized=False):
+        path = tmp_path / f"{quantized}.xml"
+        if not path.exists():
+            save_convolution_network(path, quantized=quantized)
+        return read_ir(path)
+
+    return read
+
+
+def computes(compiled):
+    """Return how a compiled model computes its convolutions: a rewritten one is over frames."""
+    nodes = compiled.get_runtime_model().get_ops()
+    ranks = {
+        len(node.get_output_shape(0))
+        for node in nodes
+        if node.get_rt_info()["layerType"].astype(str) == "Convolution"
+    }
+    return {(5,): "direct", (4,): "winograd"}[tuple(ranks)]
+
+
+@pytest.mark.parametrize("pixel_type", ["uint8", "float32"])
+def test_in_f32_convolutions_are_rewritten_with_the_same_results(convolutions, pixel_type):
+    clip = waves_clip().astype(pixel_type)
+
+    plain, rewritten = (
+        compile_model(
+            convolutions(), "CPU", "f32", pixel_type=pixel_type, winograd=winograd, cache=False
+        )
+        for winograd in (False, True)
+    )
+
+    assert [computes(each) for each in (plain, rewritten)] == ["direct", "winograd"]
+    expected = infer_clip(plain, clip)
+    assert expected.max() > 0.1
+    assert np.abs(infer_clip(rewritten, clip) - expected).max() <= 1e-6
+
+
+@pytest.mark.parametrize("cache", [False, True])
+def test_a_quantized_model_is_never_rewritten(convolutions, cache):
+    compiled = compile_model(convolutions(quantized=True), "CPU", "f32", cache=cache)
+
+    assert computes(compiled) == "direct"
+
+
+@pytest.mark.parametrize("precision", ["bf16", "f16"])
+def test_in_other_precisions_no_model_is_rewritten(convolutions, precision):
+    try:
+        compiled = compile_model(convolutions(), "CPU", precision, cache=False)
+    except DeviceError:
+        pytest.skip("this processor does not support the precision")
+
+    assert computes(compiled) == "direct"
+
+
+def test_by_default_a_model_is_rewritten_if_the_cpu_runs_in_f32(convolutions):
+    compiled = compile_model(convolutions(), cache=False)
+
+    is_f32 = compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.f32
+    assert computes(compiled) == ("winograd" if is_f32 else "direct")
+
+
+def test_the_cache_never_mixes_direct_and_rewritten_models(convolutions, monkeypatch, tmp_path):
+    def compile_both():
+        return [
+            computes(compile_model(convolutions(), "CPU", "f32", winograd=winograd))
+            for winograd in (True, False)
+        ]
+
+    assert compile_both() == ["winograd", "direct"]
+    assert len(list((tmp_path / "cache").rglob("*.blob"))) == 2
+    # Now both are loaded.
+    monkeypatch.setattr(openvino.Core, "compile_model", pytest.fail)
+    assert compile_both() == ["winograd", "direct"]
 
 
 class FakeCore:

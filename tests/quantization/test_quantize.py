@@ -185,7 +185,8 @@ class FakeModels:
         self.shift = {"FP32": 0, "INT8": 0}
         """Added to the prediction of the last held-out clip."""
 
-    def compile_model(self, model, *, inference_precision=None, cache):
+    def compile_model(self, model, *, inference_precision=None, winograd=True, cache):
+        assert winograd is (inference_precision is None)
         name = "FP32" if inference_precision == "f32" else "INT8"
 
         def infer(batch):

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
-from i3d_rgb_tf.choices import PRECISIONS, InferencePrecision, Layout, PerformanceHint, Precision
-from i3d_rgb_tf.classify import load_model
+from i3d_rgb_tf.choices import (
+    PRECISIONS,
+    Convolution,
+    InferencePrecision,
+    Layout,
+    PerformanceHint,
+    Precision,
+)
+from i3d_rgb_tf.classify import Model, load_model
 from i3d_rgb_tf.errors import DeviceError
 from i3d_rgb_tf.inference.pipeline import infer_in_order
 from i3d_rgb_tf.ir.compile import compile_model
@@ -52,6 +59,8 @@ class Measurement:
     """Layout of the IR, which makes no difference here: it is compiled for channels-last frames."""
     model: str
     """Its path."""
+    convolution: Convolution
+    """How its convolutions were computed."""
     first_result_seconds: float
     """From the start of a new process to its first prediction, with a filled cache."""
     uncached_first_result_seconds: float
@@ -83,9 +92,12 @@ class Benchmark:
     openvino: str
     """Version of OpenVINO."""
     measurements: tuple[Measurement, ...]
-    """One for each precision that is there."""
+    """One for each precision that is there and way to compute its convolutions, that which is
+    used by default first."""
     recommended: Precision
-    """Which one to use here."""
+    """Which precision to use here."""
+    recommended_convolution: Convolution
+    """How its convolutions are to be computed; ``direct`` may need ``--no-winograd``."""
     reason: str
     """Why."""
 
@@ -96,10 +108,13 @@ def benchmark(
     device: str = "CPU",
     inference_precision: InferencePrecision | None = None,
     performance_hint: PerformanceHint = "LATENCY",
+    winograd: bool = True,
     video: Path | None = None,
     rounds: int = 10,
 ) -> Benchmark:
     """Measure the IR of every precision in a model tree, each in processes of its own.
+
+    One whose convolutions are computed with fewer multiplications is also measured without.
 
     Parameters
     ----------
@@ -111,6 +126,8 @@ def benchmark(
         The arithmetic of the device, by default its fastest.
     performance_hint
         How the video is inferred; without a video, both are measured and it changes nothing.
+    winograd
+        As for `i3d_rgb_tf.classify.load_model`; False to measure direct convolution only.
     video
         A video to measure from the file to its labels.
     rounds
@@ -132,70 +149,95 @@ def benchmark(
     models: dict[Precision, ConvertedModel] = {}
     for each in list_models(directory):
         models.setdefault(each.precision, each)
-    measurements = tuple(
-        _measure(each, device, inference_precision, performance_hint, video, rounds)
-        for each in models.values()
-    )
+    measurements: list[Measurement] = []
+    for each in models.values():
+        run = _Run(each.path, device, inference_precision, performance_hint, winograd)
+        default = _measure(each, run, video, rounds)
+        measurements.append(default)
+        if default.convolution == "winograd":
+            measurements.append(_measure(each, replace(run, winograd=False), video, rounds))
     recommended, reason = recommend(measurements)
     return Benchmark(
-        device, _device_name(device), _openvino_version(), measurements, recommended, reason
+        device=device,
+        device_name=_device_name(device),
+        openvino=_openvino_version(),
+        measurements=tuple(measurements),
+        recommended=recommended.precision,
+        recommended_convolution=recommended.convolution,
+        reason=reason,
     )
 
 
-def recommend(measurements: tuple[Measurement, ...]) -> tuple[Precision, str]:
-    """Return the fastest precision that is known to keep the predictions, and the reason.
+def recommend(measurements: Sequence[Measurement]) -> tuple[Measurement, str]:
+    """Return the fastest model that is known to keep the predictions, and the reason.
 
-    Of those that are equally fast, the first of `choices.PRECISIONS` is chosen.
+    Of those that are equally fast, the first of `choices.PRECISIONS` is chosen, with the way to
+    compute convolutions that is its default.
     """
     kept = [each for each in measurements if each.precision != "FP16-INT8" or _is_accepted(each)]
     left_out = len(kept) < len(measurements)
     if not kept:
-        return measurements[0].precision, "it is the only one, and its predictions are not verified"
+        return measurements[0], "it is the only one, and its predictions are not verified"
     fastest = min(each.latency_seconds for each in kept)
     equal = [each for each in kept if each.latency_seconds <= _NOTICEABLE * fastest]
     best = min(equal, key=lambda each: PRECISIONS.index(each.precision))
-    reason = "the fastest that keeps the predictions" if len(kept) > 1 else "the only one"
+    others = {each.precision for each in kept} - {best.precision}
+    reason = "the fastest that keeps the predictions" if others else "the only one"
+    default = next(each for each in kept if each.precision == best.precision)
+    if best is not default:
+        reason += f"; {default.convolution} is slower here, so use --no-winograd"
     if left_out:
         reason += (
             "; FP16-INT8 has no accepted quantization record, make it with: i3d-rgb-tf quantize"
         )
-    return best.precision, reason
+    return best, reason
 
 
 def _is_accepted(measurement: Measurement) -> bool:
     return measurement.quantization is not None and measurement.quantization.is_accepted
 
 
-def _measure(
-    model: ConvertedModel,
-    device: str,
-    inference_precision: InferencePrecision | None,
-    performance_hint: PerformanceHint,
-    video: Path | None,
-    rounds: int,
-) -> Measurement:
-    path = model.path
+@dataclass(frozen=True)
+class _Run:
+    """An IR, and how it is run."""
+
+    path: Path
+    device: str
+    inference_precision: InferencePrecision | None
+    performance_hint: PerformanceHint
+    winograd: bool
+
+    def load(self) -> Model:
+        return load_model(
+            self.path,
+            device=self.device,
+            inference_precision=self.inference_precision,
+            performance_hint=self.performance_hint,
+            winograd=self.winograd,
+        )
+
+
+def _measure(model: ConvertedModel, run: _Run, video: Path | None, rounds: int) -> Measurement:
+    one_at_a_time = replace(run, performance_hint="LATENCY")
 
     def first_result() -> float:
-        arguments = (path, device, inference_precision)
-        return _seconds(lambda: _in_new_process(_predict_once, *arguments))
+        return _seconds(lambda: _in_new_process(_predict_once, one_at_a_time))
 
     uncached, cached = first_result(), first_result()
-    seconds, peak = _in_new_process(_time_latency, path, device, inference_precision, rounds)
+    seconds, peak, convolution = _in_new_process(_time_latency, one_at_a_time, rounds)
     latency = statistics.median(seconds)
     measured_video = None
     if video is not None:
-        video_seconds, num_clips = _in_new_process(
-            _time_video, path, device, inference_precision, performance_hint, video
-        )
+        video_seconds, num_clips = _in_new_process(_time_video, run, video)
         measured_video = VideoMeasurement(
             video_seconds, num_clips, video_seconds / (num_clips * latency)
         )
-    throughput = _in_new_process(_time_throughput, path, device, inference_precision, rounds)
+    throughput = _in_new_process(_time_throughput, run, rounds)
     return Measurement(
         precision=model.precision,
         layout=model.layout,
-        model=str(path),
+        model=str(run.path),
+        convolution=convolution,
         first_result_seconds=cached,
         uncached_first_result_seconds=uncached,
         latency_seconds=latency,
@@ -204,7 +246,7 @@ def _measure(
         clips_per_second=throughput,
         peak_megabytes=peak,
         video=measured_video,
-        quantization=read_record(read_ir(path)),
+        quantization=read_record(read_ir(run.path)),
     )
 
 
@@ -217,52 +259,47 @@ def _in_new_process(function: Callable[..., _Result], *arguments: Any) -> _Resul
             raise DeviceError("a measuring process ended early; is there enough memory?") from error
 
 
-def _predict_once(path: Path, device: str, precision: InferencePrecision | None) -> None:
-    load_model(path, device=device, inference_precision=precision).predict(waves_clip())
+def _predict_once(run: _Run) -> None:
+    run.load().predict(waves_clip())
 
 
-def _time_latency(
-    path: Path, device: str, precision: InferencePrecision | None, rounds: int
-) -> tuple[list[float], float | None]:
-    """Return the seconds of each round and the peak memory."""
-    model = load_model(path, device=device, inference_precision=precision)
+def _time_latency(run: _Run, rounds: int) -> tuple[list[float], float | None, Convolution]:
+    """Return the seconds of each round, the peak memory, and how convolutions were computed."""
+    model = run.load()
     clip = waves_clip()
     model.predict(clip)
     seconds = [_seconds(lambda: model.predict(clip)) for _ in range(rounds)]
-    return seconds, _peak_megabytes()
+    return seconds, _peak_megabytes(), model.convolution
 
 
-def _time_video(
-    path: Path,
-    device: str,
-    precision: InferencePrecision | None,
-    hint: PerformanceHint,
-    video: Path,
-) -> tuple[float, int]:
+def _time_video(run: _Run, video: Path) -> tuple[float, int]:
     """Return the median seconds from the file to its labels, and its clips."""
-    model = load_model(path, device=device, inference_precision=precision, performance_hint=hint)
+    model = run.load()
     num_clips = model.classify(video).num_clips
     return statistics.median(_seconds(lambda: model.classify(video)) for _ in range(3)), num_clips
 
 
-def _time_throughput(
-    path: Path, device: str, precision: InferencePrecision | None, rounds: int
-) -> float:
+def _time_throughput(run: _Run, rounds: int) -> float:
     """Return clips per second with as many at once as the device wants."""
     compiled = compile_model(
-        read_ir(path), device, precision, performance_hint="THROUGHPUT", cache=False
+        read_ir(run.path),
+        run.device,
+        run.inference_precision,
+        performance_hint="THROUGHPUT",
+        winograd=run.winograd,
+        cache=False,
     )
     at_once = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
     clip = waves_clip()
 
-    def run(count: int) -> None:
+    def infer(count: int) -> None:
         for _ in infer_in_order(compiled, ((None, clip) for _ in range(count))):
             pass
 
-    run(at_once)
+    infer(at_once)
     # Several batches, so that the last, partly filled one has little weight.
     count = at_once * max(2, -(-rounds // at_once))
-    return count / _seconds(lambda: run(count))
+    return count / _seconds(lambda: infer(count))
 
 
 def _seconds(run: Callable[[], object]) -> float:

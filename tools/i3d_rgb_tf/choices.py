@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 __all__ = [
+    "CONVOLUTIONS",
     "FLOAT_PRECISIONS",
     "INFERENCE_PRECISIONS",
     "LAYOUTS",
@@ -18,6 +19,7 @@ __all__ = [
     "UNKNOWN_WEIGHTS",
     "WEIGHT_SETS",
     "ZOO_TOOLS",
+    "Convolution",
     "FloatPrecision",
     "InferencePrecision",
     "Layout",
@@ -61,6 +63,10 @@ LAYOUTS: dict[Layout, str] = {
 InferencePrecision = Literal["f32", "bf16", "f16"]
 """The arithmetic of a device, as OpenVINO names it."""
 INFERENCE_PRECISIONS: tuple[InferencePrecision, ...] = get_args(InferencePrecision)
+
+Convolution = Literal["direct", "winograd"]
+"""How convolutions are computed: as they are, or with fewer multiplications."""
+CONVOLUTIONS: tuple[Convolution, ...] = get_args(Convolution)
 
 PerformanceHint = Literal["LATENCY", "THROUGHPUT"]
 """One clip at a time on all cores, or several at once."""

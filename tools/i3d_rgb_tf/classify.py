@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -14,10 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from i3d_rgb_tf.choices import InferencePrecision, PerformanceHint
+from i3d_rgb_tf.choices import Convolution, InferencePrecision, PerformanceHint
 from i3d_rgb_tf.errors import ModelError, VideoError
 from i3d_rgb_tf.inference.pipeline import VideoInput, VideoOutputs, infer_videos, read_videos
 from i3d_rgb_tf.ir.compile import compile_model, inference_errors
+from i3d_rgb_tf.ir.convolution import choose_convolution
 from i3d_rgb_tf.ir.files import find_model, read_ir
 from i3d_rgb_tf.ir.metadata import read_provenance
 from i3d_rgb_tf.labels import NUM_LABELS, load_labels
@@ -64,6 +66,8 @@ class Classification:
     """Weight set of the model: ``rgb_imagenet``, ``rgb_scratch``, or ``unknown``."""
     model: str
     """Path of the IR."""
+    convolution: Convolution
+    """How the convolutions were computed."""
     predictions: tuple[Prediction, ...]
     """The most probable actions, best first."""
     probabilities: NDArray[np.float32] = field(repr=False, compare=False)
@@ -73,10 +77,11 @@ class Classification:
 class Model:
     """A compiled network; make one with `load_model`, use it for any number of videos."""
 
-    def __init__(self, path: Path, weights: str, compiled: Any) -> None:
+    def __init__(self, path: Path, weights: str, compiled: Any, convolution: Convolution) -> None:
         self.path = path
         self.weights = weights
         self.compiled = compiled
+        self.convolution = convolution
 
     def predict(self, clip: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the probabilities of the 400 actions for one clip.
@@ -220,11 +225,29 @@ def classify_while_loading(
         As for `Model.classify_all`, which also documents what is yielded and raised.
     """
     _check_top_k(top_k)
+    _import_openvino()
     inputs = read_videos(videos, _read)
     with ThreadPoolExecutor(1, "load") as pool:
         loading = pool.submit(load)
         first = list(islice(inputs, 1))
     yield from _classify(loading.result(), chain(first, inputs), top_k)
+
+
+def _import_openvino() -> None:
+    """Import OpenVINO without its model converter, which takes longer than the rest of it.
+
+    OpenVINO works without it, and a later import of the converter finds it.
+    """
+    converter = "openvino.tools.ovc"
+    is_imported = converter in sys.modules
+    if not is_imported:
+        # So that its import fails.
+        sys.modules[converter] = None  # type: ignore[assignment]
+    try:
+        import openvino  # noqa: F401
+    finally:
+        if not is_imported:
+            del sys.modules[converter]
 
 
 def load_model(
@@ -234,6 +257,7 @@ def load_model(
     device: str = "CPU",
     inference_precision: InferencePrecision | None = None,
     performance_hint: PerformanceHint = "LATENCY",
+    winograd: bool = True,
     cache: bool = True,
 ) -> Model:
     """Compile a converted model.
@@ -252,6 +276,9 @@ def load_model(
     performance_hint
         ``LATENCY``: all cores on one clip, for an early first result and for few clips.
         ``THROUGHPUT``: several clips at once, for many; takes more memory.
+    winograd
+        Whether the convolutions are computed with fewer multiplications where that is faster:
+        in float32 on the CPU, not in INT8. `Model.convolution` is what was chosen.
     cache
         Whether to keep the compiled model on disk for the next process.
 
@@ -265,10 +292,17 @@ def load_model(
     path = Path(path) if path else find_model(Path(directory))
     model = read_ir(path)
     weights = read_provenance(model).weights
+    # As compile_model chooses, which changes the model.
+    choice = choose_convolution(device, inference_precision, model=model, winograd=winograd)
     compiled = compile_model(
-        model, device, inference_precision, performance_hint=performance_hint, cache=cache
+        model,
+        device,
+        inference_precision,
+        performance_hint=performance_hint,
+        winograd=winograd,
+        cache=cache,
     )
-    return Model(path, weights, compiled)
+    return Model(path, weights, compiled, choice.convolution)
 
 
 class _Mean:
@@ -316,6 +350,7 @@ def _classification(
         num_clips=mean.num_clips,
         weights=model.weights,
         model=str(model.path),
+        convolution=model.convolution,
         predictions=_best(probabilities, top_k),
         probabilities=probabilities,
     )

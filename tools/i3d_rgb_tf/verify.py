@@ -10,10 +10,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from i3d_rgb_tf.choices import UNKNOWN_WEIGHTS, Precision
+from i3d_rgb_tf.choices import UNKNOWN_WEIGHTS, Convolution, Precision
 from i3d_rgb_tf.errors import I3DError, ModelError
 from i3d_rgb_tf.ir.compile import compile_model
 from i3d_rgb_tf.ir.convert import convert_graph
+from i3d_rgb_tf.ir.convolution import choose_convolution
 from i3d_rgb_tf.ir.files import ConvertedModel, display_name, list_models, read_ir
 from i3d_rgb_tf.ir.layouts import find_layout
 from i3d_rgb_tf.ir.metadata import read_provenance
@@ -44,9 +45,11 @@ class Check:
     """The result; ``skipped`` when there is nothing to check."""
     detail: str
     """What was found, and what was expected."""
+    convolution: Convolution | None = None
+    """How the convolutions were computed; None where nothing was inferred."""
 
 
-def verify(directory: Path, *, sample: Path | None = None) -> list[Check]:
+def verify(directory: Path, *, sample: Path | None = None, winograd: bool = True) -> list[Check]:
     """Check the frozen graph and every IR in a model tree.
 
     Parameters
@@ -55,6 +58,9 @@ def verify(directory: Path, *, sample: Path | None = None) -> list[Check]:
         Root of the tree.
     sample
         DeepMind's sample clip ``v_CricketShot_g04_c01_rgb``, the .npy or the .gif.
+    winograd
+        Whether the convolutions of an IR are computed with fewer multiplications, as in
+        `i3d_rgb_tf.classify.load_model`, where that is faster in float32.
 
     Returns
     -------
@@ -68,13 +74,15 @@ def verify(directory: Path, *, sample: Path | None = None) -> list[Check]:
     checks = [check]
     models = list(list_models(directory))
     for each in models:
-        checks += _check_ir(each, graph, held, sample)
+        checks += _check_ir(each, graph, held, sample, winograd)
     if not models:
         checks.append(Check("IR", "skipped", f"none in {spec.folder(directory)}"))
     return checks
 
 
-def predict_pixels(model: Any, clip: NDArray[Any]) -> NDArray[np.float32]:
+def predict_pixels(
+    model: Any, clip: NDArray[Any], *, winograd: bool = False
+) -> NDArray[np.float32]:
     """Infer one clip in float32 arithmetic on the CPU.
 
     Parameters
@@ -83,6 +91,8 @@ def predict_pixels(model: Any, clip: NDArray[Any]) -> NDArray[np.float32]:
         An ``openvino.Model`` with one of `choices.LAYOUTS`.
     clip
         (79, 224, 224, 3), RGB, 0..255.
+    winograd
+        As for `i3d_rgb_tf.ir.compile.compile_model`.
 
     Returns
     -------
@@ -90,7 +100,11 @@ def predict_pixels(model: Any, clip: NDArray[Any]) -> NDArray[np.float32]:
         (400,) float32.
     """
     compiled = compile_model(
-        model.clone(), inference_precision="f32", pixel_type="float32", cache=False
+        model.clone(),
+        inference_precision="f32",
+        pixel_type="float32",
+        winograd=winograd,
+        cache=False,
     )
     probabilities: NDArray[np.float32] = compiled(clip[np.newaxis].astype(np.float32))[0][0]
     return probabilities
@@ -114,7 +128,7 @@ def _check_tensors(graph: Path) -> tuple[Check, str | None]:
 
 
 def _check_ir(
-    each: ConvertedModel, graph: Path, held: str | None, sample: Path | None
+    each: ConvertedModel, graph: Path, held: str | None, sample: Path | None, winograd: bool
 ) -> list[Check]:
     name = display_name(each.precision, each.layout)
     try:
@@ -132,16 +146,17 @@ def _check_ir(
         expected, whose = _reference(weights, graph)
     except I3DError as error:
         return [Check(f"{name} waves", "failed", str(error))]
-    found = predict_pixels(model, waves_clip())
+    convolution = choose_convolution("CPU", "f32", model=model, winograd=winograd).convolution
+    found = predict_pixels(model, waves_clip(), winograd=winograd)
     difference = float(np.abs(found - expected).max())
     tolerance = TOLERANCES[each.precision]
     passed = difference <= tolerance and found.argmax() == expected.argmax()
     detail = (
         f"{weights}, differs from {whose} by {difference:.1e}, at most {tolerance:.0e} expected"
     )
-    checks = [Check(f"{name} waves", "passed" if passed else "failed", detail)]
+    checks = [Check(f"{name} waves", "passed" if passed else "failed", detail, convolution)]
     if sample:
-        checks.append(_check_sample(model, f"{name} sample", sample))
+        checks.append(_check_sample(model, f"{name} sample", sample, convolution))
     return checks
 
 
@@ -176,7 +191,7 @@ def _reference(weights: str, graph: Path) -> tuple[NDArray[np.float32], str]:
     """Return what an IR should compute for the waves, and where that is from.
 
     The original stack's outputs are known for one set of weights. For others the reference is
-    the graph itself, converted anew.
+    the graph itself, converted anew, with direct convolution.
     """
     if weights == _GOLDEN_WEIGHTS:
         return waves_probabilities(), "the original TensorFlow 1.11 stack"
@@ -189,7 +204,7 @@ def _reference(weights: str, graph: Path) -> tuple[NDArray[np.float32], str]:
     return predict_pixels(model, waves_clip()), "a fresh conversion of the graph"
 
 
-def _check_sample(model: Any, name: str, sample: Path) -> Check:
+def _check_sample(model: Any, name: str, sample: Path, convolution: Convolution) -> Check:
     """Compare with the list DeepMind's repository publishes, which rgb_imagenet gave."""
     published = (_DATA / "sample_actions.txt").read_text(encoding="utf-8").splitlines()
     try:
@@ -197,7 +212,7 @@ def _check_sample(model: Any, name: str, sample: Path) -> Check:
     except (I3DError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         return Check(name, "failed", f"cannot use {sample}: {reason}")
-    probabilities = predict_pixels(model, clip)
+    probabilities = predict_pixels(model, clip, winograd=convolution == "winograd")
     labels = load_labels()
     found = [labels[index] for index in np.argsort(-probabilities)[: len(published)]]
     common = len(set(found) & set(published))
@@ -205,7 +220,7 @@ def _check_sample(model: Any, name: str, sample: Path) -> Check:
         f"{found[0]} {probabilities.max():.4f}, published {published[0]}; "
         f"{common} of the {len(published)} published top classes among the first {len(found)}"
     )
-    return Check(name, "passed" if found[0] == published[0] else "failed", detail)
+    return Check(name, "passed" if found[0] == published[0] else "failed", detail, convolution)
 
 
 def _read_sample(sample: Path) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""The cache of compiled models: damaged models and digests, and other things in their places."""
+"""The cache of compiled models: damaged models and digests, and other things in their place."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from hostile.mutations import damage_bytes, hostile_text
 
 __all__ = ["KINDS"]
 
+_DIGEST_BYTES = 32
+"""A file in the cache begins with its digest."""
 _SHARE_INFERRED = 0.25
 """Of the cases; one inference takes as long as the rest."""
 
@@ -80,23 +82,23 @@ def _make(rng: Random, setting: Setting) -> Case:
         ("blob", "blob", "blob", "blob", "digest", "digest", "none", "other", "place", "as it is")
     )
     what = ""
-    digest = folder / f"{Path(blob).stem}.sha256"
+    path, content = folder / blob, templates.files[blob]
+    digest, exported = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
     if way == "blob":
-        content, what = damage_bytes(rng, templates.files[blob])
-        (folder / blob).write_bytes(content)
+        damaged, what = damage_bytes(rng, content)
+        path.write_bytes(damaged)
     elif way == "digest":
-        content, what = damage_bytes(rng, digest.read_bytes())
+        digest, what = damage_bytes(rng, digest)
         if rng.random() < 0.3:
-            content = hostile_text(rng).encode("utf-8", "replace")
-        digest.write_bytes(content)
+            digest = hostile_text(rng).encode("utf-8", "replace")
+        path.write_bytes(digest + exported)
     elif way == "none":
-        digest.unlink()
-        (folder / blob).write_bytes(damage_bytes(rng, templates.files[blob])[0])
+        path.write_bytes(damage_bytes(rng, exported)[0])
     elif way == "other":
-        content, what = damage_bytes(rng, templates.files[blob])
-        (folder / f"{rng.randrange(10**9)}.blob").write_bytes(content)
+        damaged, what = damage_bytes(rng, content)
+        (folder / f"{rng.randrange(10**9)}.blob").write_bytes(damaged)
     elif way == "place":
-        what = _put_in_place(rng, setting, rng.choice((folder / blob, digest)))
+        what = _put_in_place(rng, setting, path)
     return Case(
         folder,
         f"{way} {what}",

@@ -17,6 +17,7 @@ __all__ = [
     "add_performance_hint",
     "add_trees",
     "add_verbose",
+    "add_winograd",
     "add_zoo",
     "directory",
     "positive",
@@ -106,7 +107,7 @@ def add_calibration(parser: argparse.ArgumentParser) -> None:
 def add_device(
     parser: argparse.ArgumentParser, *, inference_precision: InferencePrecision | None = None
 ) -> None:
-    """Add ``-D`` and ``--inference-precision``, whose default is up to the command."""
+    """Add ``-D``, ``--no-winograd``, and ``--inference-precision`` with the command's default."""
     parser.add_argument(
         "-D",
         "--device",
@@ -119,6 +120,18 @@ def add_device(
         choices=INFERENCE_PRECISIONS,
         default=inference_precision,
         help=f"precision the device runs in (default: {default})",
+    )
+    add_winograd(parser)
+
+
+def add_winograd(parser: argparse.ArgumentParser) -> None:
+    """Add ``--no-winograd``."""
+    parser.add_argument(
+        "--no-winograd",
+        dest="winograd",
+        action="store_false",
+        help="compute convolutions directly, also where fewer multiplications are faster: in f32 "
+        "on the CPU",
     )
 
 

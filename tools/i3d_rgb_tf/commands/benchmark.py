@@ -2,7 +2,8 @@
 
 Each model is measured in processes of its own: the first prediction of a new process with a filled
 cache, the latency of one clip, the throughput with as many clips at once as the device wants, and
-the peak memory. --performance-hint applies to the video only.
+the peak memory. --performance-hint applies to the video only. A model whose convolutions are
+computed with fewer multiplications (winograd) is measured with direct convolution as well.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         device=arguments.device,
         inference_precision=arguments.inference_precision,
         performance_hint=arguments.performance_hint.upper(),
+        winograd=arguments.winograd,
         video=arguments.video,
         rounds=arguments.rounds,
     )
@@ -69,7 +71,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _lines(result: Benchmark) -> list[str]:
-    names = ("", "first result", "a clip", "clips/s", "memory", "video", "KL to FP32")
+    names = (
+        "",
+        "convolution",
+        "first result",
+        "a clip",
+        "clips/s",
+        "memory",
+        "video",
+        "KL to FP32",
+    )
     rows = [names, *(_row(each) for each in result.measurements)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
@@ -89,6 +100,7 @@ def _row(measurement: Measurement) -> tuple[str, ...]:
     spread = f"{measurement.fastest_seconds:.3f}..{measurement.slowest_seconds:.3f}"
     return (
         display_name(measurement.precision, measurement.layout),
+        measurement.convolution,
         f"{measurement.first_result_seconds:.2f} s",
         f"{measurement.latency_seconds:.3f} s ({spread})",
         f"{measurement.clips_per_second:.2f}",

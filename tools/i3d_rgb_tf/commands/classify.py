@@ -71,6 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         device=arguments.device,
         inference_precision=arguments.inference_precision,
         performance_hint=arguments.performance_hint.upper(),
+        winograd=arguments.winograd,
     )
     results: list[Classification] = []
     classified = classify_while_loading(load, videos, top_k=arguments.top_k)
@@ -140,6 +141,7 @@ def _document(result: Classification) -> dict[str, Any]:
         "num_clips": result.num_clips,
         "weights": result.weights,
         "model": result.model,
+        "convolution": result.convolution,
         "predictions": [
             {"label": each.label, "index": each.index, "probability": each.probability}
             for each in result.predictions

@@ -72,6 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
                 protocol=arguments.protocol,
                 device=arguments.device,
                 inference_precision=arguments.inference_precision,
+                winograd=arguments.winograd,
                 workers=arguments.workers,
                 on_progress=show,
             )
@@ -109,8 +110,9 @@ def _counts(result: Evaluation) -> str:
 
 
 def _lines(result: Evaluation) -> list[str]:
+    how = f"{result.inference_precision} on {result.device}, {result.convolution} convolution"
     lines = [
-        f"{result.model} ({result.weights}, {result.inference_precision} on {result.device})",
+        f"{result.model} ({result.weights}, {how})",
         f"  protocol {result.protocol}: {result.description}",
         f"  {_counts(result)}",
     ]

@@ -96,8 +96,21 @@ def _document(root: Path) -> dict[str, Any]:
             **{name: str(path) if path.is_file() else None for name, path in files.items()},
         },
         "packages": {name: _version(name) for name in _PACKAGES},
+        "convolution": _convolution(),
         "commands": list(COMMANDS),
     }
+
+
+def _convolution() -> dict[str, str | None]:
+    """Return how convolutions are computed here by default, and why."""
+    try:
+        from i3d_rgb_tf.ir.convolution import choose_convolution
+
+        choice = choose_convolution()
+    except ImportError as error:
+        # The report of a broken installation has the other facts.
+        return {"default": None, "reason": f"{error}"}
+    return {"default": choice.convolution, "reason": choice.reason}
 
 
 def _version(distribution: str) -> str | None:
@@ -115,7 +128,7 @@ def _lines(document: dict[str, Any]) -> list[str]:
     model, tree = document["model"], dict(document["directory"])
     tensor, graph = model["input"], model["frozen_graph"]
     shape = "x".join(map(str, tensor["shape"]))
-    folder = tree.pop("path")
+    folder, convolution = tree.pop("path"), document["convolution"]
     rows = [
         ("version", document["version"]),
         ("zoo entry", document["entry"]),
@@ -126,6 +139,7 @@ def _lines(document: dict[str, Any]) -> list[str]:
         ("model tree", folder),
         *((f"  {name}", "found" if path else "not found") for name, path in tree.items()),
         *((name, version or "not installed") for name, version in document["packages"].items()),
+        ("convolution", f"{convolution['default'] or 'unknown'}: {convolution['reason']}"),
         ("commands", ", ".join(document["commands"])),
     ]
     head = wrap(f"{model['name']}: {model['description']}", 100)

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from i3d_rgb_tf.choices import InferencePrecision, ProtocolName
+from i3d_rgb_tf.choices import Convolution, InferencePrecision, ProtocolName
 from i3d_rgb_tf.cores import num_usable_cores
 from i3d_rgb_tf.errors import DatasetError
 from i3d_rgb_tf.evaluation.accuracy import (
@@ -54,6 +54,8 @@ class Evaluation:
     """Device of OpenVINO it ran on."""
     inference_precision: str
     """Arithmetic of the device."""
+    convolution: Convolution
+    """How the convolutions were computed."""
     num_videos: int
     """Number of videos with predictions."""
     missing: dict[str, str]
@@ -87,6 +89,7 @@ def evaluate(
     protocol: ProtocolName = "zoo",
     device: str = "CPU",
     inference_precision: InferencePrecision = "f32",
+    winograd: bool = True,
     workers: int | None = None,
     on_progress: Callable[[int, int], object] | None = None,
 ) -> Evaluation:
@@ -105,6 +108,9 @@ def evaluate(
         A key of `i3d_rgb_tf.evaluation.protocols.PROTOCOLS`.
     device, inference_precision
         Of OpenVINO; f32 is also what the accuracy check of the zoo entry sets.
+    winograd
+        Whether the convolutions are computed with fewer multiplications where that is faster.
+        The protocol ``paper``, with its varying number of frames, stays direct.
     workers
         Number of videos to read at once, beside inference; None for one per four cores that this
         process may use. It changes only the time and the memory, up to 115 MB each.
@@ -129,9 +135,14 @@ def evaluate(
     if not videos and not missing:
         raise DatasetError(f"{prepared} lists no video; prepare a data set that has some")
     left_out = count_problems(prepared)
-    network = load_network(model, chosen, device=device, inference_precision=inference_precision)
+    network = load_network(
+        model, chosen, device=device, inference_precision=inference_precision, winograd=winograd
+    )
     digest = _digest(model)
-    stem = _stem(protocol, digest, device, inference_precision, str(prepared.resolve()))
+    what = [digest, device, inference_precision, str(prepared.resolve())]
+    # Not in that of direct ones, so that earlier runs, which all were, resume.
+    what += [network.convolution] if network.convolution != "direct" else []
+    stem = _stem(protocol, *what)
     journal = output / f"{stem}.jsonl"
     workers = workers or max(1, num_usable_cores() // 4)
     with only_writer(
@@ -149,6 +160,7 @@ def evaluate(
             weights=network.weights,
             device=device,
             inference_precision=inference_precision,
+            convolution=network.convolution,
             num_videos=len(predictions),
             missing=missing,
             failed=failed,
@@ -164,7 +176,7 @@ def evaluate(
 
 
 def _stem(protocol: str, *what: str) -> str:
-    """Return a file name for the predictions of a protocol, model, device, data and OpenVINO."""
+    """Return a file name for predictions: of a protocol, all they depend on, and OpenVINO."""
     import openvino
 
     key = " ".join([*what, openvino.__version__])

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from i3d_rgb_tf.choices import InferencePrecision
+from i3d_rgb_tf.choices import Convolution, InferencePrecision
 from i3d_rgb_tf.evaluation.protocols import Protocol
 from i3d_rgb_tf.inference.pipeline import OutputList, infer_videos, read_videos
 from i3d_rgb_tf.ir.compile import compile_model, device_errors
+from i3d_rgb_tf.ir.convolution import choose_convolution
 from i3d_rgb_tf.ir.files import read_ir
 from i3d_rgb_tf.ir.metadata import read_provenance
 
@@ -43,6 +44,8 @@ class Network:
     """``rgb_imagenet``, ``rgb_scratch`` or ``unknown``."""
     protocol: Protocol
     """How inputs are made of a video, and predictions of outputs."""
+    convolution: Convolution
+    """How the convolutions are computed; ``direct`` if the number of frames varies."""
 
     def predict(
         self, videos: Iterable[tuple[str, Path]], *, workers: int = 1
@@ -71,9 +74,23 @@ class Network:
 
 
 def load_network(
-    path: Path, protocol: Protocol, *, device: str, inference_precision: InferencePrecision
+    path: Path,
+    protocol: Protocol,
+    *,
+    device: str,
+    inference_precision: InferencePrecision,
+    winograd: bool = True,
 ) -> Network:
     """Compile an IR for the inputs of a protocol.
+
+    Parameters
+    ----------
+    path
+        The IR.
+    protocol
+        What is compiled, and for which inputs.
+    device, inference_precision, winograd
+        As for `i3d_rgb_tf.ir.compile.compile_model`.
 
     Raises
     ------
@@ -85,7 +102,14 @@ def load_network(
     model = read_ir(path)
     weights = read_provenance(model).weights
     with device_errors(f"{device} cannot run {path}", device):
+        model = protocol.adapt(model)
+        # As compile_model chooses, which changes the model.
+        choice = choose_convolution(device, inference_precision, model=model, winograd=winograd)
         compiled = compile_model(
-            protocol.adapt(model), device, inference_precision, pixel_type=protocol.pixel_type
+            model,
+            device,
+            inference_precision,
+            pixel_type=protocol.pixel_type,
+            winograd=winograd,
         )
-    return Network(compiled, weights, protocol)
+    return Network(compiled, weights, protocol, choice.convolution)

@@ -114,6 +114,7 @@ def _model_table(names: list[str], evaluations: Sequence[Evaluation]) -> str:
         "weights": [escape(each.weights) for each in evaluations],
         "device": [escape(each.device) for each in evaluations],
         "inference precision": [escape(each.inference_precision) for each in evaluations],
+        "convolution": [escape(each.convolution) for each in evaluations],
         "videos used": [str(each.num_videos) for each in evaluations],
         "videos missing": [str(len(each.missing)) for each in evaluations],
         "videos failed": [str(len(each.failed)) for each in evaluations],

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Literal
 
-from i3d_rgb_tf.choices import InferencePrecision, PerformanceHint
+from i3d_rgb_tf.choices import Convolution, InferencePrecision, PerformanceHint
 from i3d_rgb_tf.errors import (
     NATIVE_ERRORS,
     DeviceError,
@@ -15,7 +16,10 @@ from i3d_rgb_tf.errors import (
     remedy_or_memory,
 )
 from i3d_rgb_tf.ir.compiled_cache import compile_cached
+from i3d_rgb_tf.ir.convolution import choose_convolution
 from i3d_rgb_tf.ir.layouts import change_layout
+from i3d_rgb_tf.ir.winograd.rewrite import rewrite
+from i3d_rgb_tf.ir.winograd.tilings import POINTS, TILINGS
 
 __all__ = ["PixelType", "compile_model", "device_errors", "inference_errors"]
 
@@ -30,6 +34,7 @@ def compile_model(
     *,
     pixel_type: PixelType = "uint8",
     performance_hint: PerformanceHint = "LATENCY",
+    winograd: bool = True,
     cache: bool = True,
 ) -> Any:
     """Compile an ``openvino.Model`` for input (1, 79, 224, 224, 3), RGB, 0..255.
@@ -50,6 +55,9 @@ def compile_model(
     performance_hint
         ``LATENCY``: all cores on one clip at a time; asynchronous requests keep them busy.
         ``THROUGHPUT``: several clips at once, each on some of the cores.
+    winograd
+        Whether the convolutions are rewritten where `i3d_rgb_tf.ir.convolution.choose_convolution`
+        chooses that; False for never.
     cache
         Whether to keep the compiled model on disk for the next process.
 
@@ -70,11 +78,15 @@ def compile_model(
     if inference_precision:
         properties["INFERENCE_PRECISION_HINT"] = inference_precision
     with device_errors(f"{device} cannot run the model", device):
-        model = _with_frames_as_input(model, pixel_type)
+        choice = choose_convolution(device, inference_precision, model=model, winograd=winograd)
+        convolution = choice.convolution
+        prepare = partial(_prepare, pixel_type=pixel_type, convolution=convolution)
         if cache:
-            compiled = compile_cached(core, model, device, properties)
+            # A changed table makes another graph.
+            preparation = f"{pixel_type} {convolution} {TILINGS} {POINTS}"
+            compiled = compile_cached(core, model, device, properties, prepare, preparation)
         else:
-            compiled = core.compile_model(model, device, properties)
+            compiled = core.compile_model(prepare(model), device, properties)
     _check_precision(compiled, device, inference_precision)
     return compiled
 
@@ -154,6 +166,11 @@ def _check_precision(
             f"{device} does not support the inference precision {inference_precision}, it would "
             f"use {given}; leave the precision out to let the device choose"
         )
+
+
+def _prepare(model: Any, pixel_type: PixelType, convolution: Convolution) -> Any:
+    prepared = _with_frames_as_input(model, pixel_type)
+    return rewrite(prepared) if convolution == "winograd" else prepared
 
 
 def _with_frames_as_input(model: Any, pixel_type: PixelType) -> Any:

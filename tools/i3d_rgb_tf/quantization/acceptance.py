@@ -86,7 +86,8 @@ class QuantizationRecord:
     agreement: Agreement
     """Agreement with the FP32 model on the held-out clips."""
     speed_ratio: float
-    """Inference time of the FP32 model in float32, divided by that of the INT8 model."""
+    """Inference time of the FP32 model in float32, with direct convolution, divided by that of the
+    INT8 model."""
     warning: str = ""
     """A warning about the model; usually empty."""
 

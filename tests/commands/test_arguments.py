@@ -1,0 +1,24 @@
+"""Arguments that several commands share mean the same everywhere."""
+
+from __future__ import annotations
+
+import pytest
+
+from i3d_rgb_tf.cli import build_parser
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["classify", "a.mp4"],
+        ["benchmark"],
+        ["evaluate", "prepared", "-m", "a.xml", "-o", "out"],
+        ["verify"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_winograd_can_be_switched_off_where_a_model_is_inferred(command: list[str]) -> None:
+    parser = build_parser()
+
+    assert parser.parse_args(command).winograd is True
+    assert parser.parse_args([*command, "--no-winograd"]).winograd is False
