@@ -8,12 +8,21 @@ import resource
 import statistics
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-__all__ = ["Measurement", "machine_line", "ratio_line", "run_fresh"]
+__all__ = [
+    "Measurement",
+    "load_line",
+    "machine_line",
+    "ratio_line",
+    "run_fresh",
+    "seconds_line",
+    "time_in_turns",
+    "wait_for_idle_cores",
+]
 
 _PACKAGES = (
     "openvino",
@@ -24,6 +33,10 @@ _PACKAGES = (
     "av",
     "opencv-python-headless",
 )
+_IDLE = 0.1
+"""Share of the cores' time below which nothing else runs."""
+_GLANCE = 0.25
+"""Seconds that the cores are looked at to see that."""
 _FLAGS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 
 
@@ -62,6 +75,45 @@ def ratio_line(name: str, theirs: Sequence[float], ours: Sequence[float]) -> str
     return f"{name}: {statistics.median(ratios):.2f} times ({ratios[0]:.2f}..{ratios[-1]:.2f})"
 
 
+def seconds_line(name: str, seconds: Sequence[float]) -> str:
+    """Return the median time of several runs, with its lowest and highest."""
+    return f"{name}: {statistics.median(seconds):.3f} s ({min(seconds):.3f}..{max(seconds):.3f})"
+
+
+def load_line() -> str:
+    """Return what else runs on the machine: the load of the last minute."""
+    return f"load {os.getloadavg()[0]:.1f}"
+
+
+def time_in_turns(
+    candidates: Mapping[str, Callable[[], object]], rounds: int
+) -> dict[str, list[float]]:
+    """Return the seconds of each candidate in each round; every round runs each of them once.
+
+    Each run waits for idle cores first, because load comes and goes.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in candidates}
+    for number in range(rounds):
+        # The order is reversed each round.
+        for name in list(candidates)[:: -1 if number % 2 else 1]:
+            wait_for_idle_cores()
+            start = time.perf_counter()
+            candidates[name]()
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def wait_for_idle_cores(most_seconds: float = 3.0) -> None:
+    """Wait until no other process needs the cores, but not for ever."""
+    deadline = time.monotonic() + most_seconds
+    is_idle = False
+    while not is_idle and time.monotonic() < deadline:
+        busy, total = _core_ticks()
+        time.sleep(_GLANCE)
+        busy_later, total_later = _core_ticks()
+        is_idle = busy_later - busy < _IDLE * (total_later - total)
+
+
 def run_fresh(command: Sequence[object], environment: Mapping[str, str]) -> Measurement:
     """Run a program to its end; it must succeed."""
     start = time.perf_counter()
@@ -84,6 +136,13 @@ def run_fresh(command: Sequence[object], environment: Mapping[str, str]) -> Meas
         raise RuntimeError(f"{command[0]} failed with {process.returncode}:\n{output}")
     processor_seconds = usage.ru_utime + usage.ru_stime
     return Measurement(seconds, _megabytes(usage), first_line_seconds, processor_seconds)
+
+
+def _core_ticks() -> tuple[int, int]:
+    """Return how long the cores were busy, and that with their idle time, since the start."""
+    line = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0]
+    ticks = list(map(int, line.split()[1:9]))
+    return sum(ticks) - sum(ticks[3:5]), sum(ticks)
 
 
 def _megabytes(usage: resource.struct_rusage) -> float:

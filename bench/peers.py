@@ -22,6 +22,7 @@ from i3d_rgb_tf.architecture import (
     Conv,
     MaxPool,
 )
+from i3d_rgb_tf.choices import InferencePrecision
 from i3d_rgb_tf.spec import load_spec
 from i3d_rgb_tf.weights.frozen_graph import read_frozen_graph
 
@@ -51,11 +52,16 @@ def tensorflow_model(graph: Path, threads: int) -> Predict:
     return predict
 
 
-def openvino_model(path: Path, threads: int) -> Predict:
+def openvino_model(
+    path: Path, threads: int, inference_precision: InferencePrecision | None = None
+) -> Predict:
     """Run an IR as OpenVINO's samples do: float pixels made by numpy, one call at a time."""
     import openvino
 
-    compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_NUM_THREADS": threads})
+    properties: dict[str, Any] = {"INFERENCE_NUM_THREADS": threads}
+    if inference_precision:
+        properties["INFERENCE_PRECISION_HINT"] = inference_precision
+    compiled = openvino.Core().compile_model(path, "CPU", properties)
 
     def predict(clip: NDArray[np.uint8]) -> NDArray[np.float32]:
         batch = np.ascontiguousarray(clip.transpose(0, 3, 1, 2)[np.newaxis], np.float32)

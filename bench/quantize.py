@@ -42,7 +42,9 @@ def main() -> None:
         [clip for video in find_calibration_videos(paths) for clip in distinct_clips(video)]
         for paths in (options.calibration, options.validation)
     )
-    reference = compile_model(read_ir(source), inference_precision="f32", cache=False)
+    reference = compile_model(
+        read_ir(source), inference_precision="f32", convolution="direct", cache=False
+    )
     expected, float_seconds = _predict(reference, validation)
     sure = np.sort(expected.max(axis=1))
     print(machine_line())

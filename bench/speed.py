@@ -69,6 +69,9 @@ def _contestants(root: Path, threads: int) -> dict[str, peers.Predict]:
         "i3d-rgb-tf FP32 in f32": lambda: (
             load_model(ir["FP32"], inference_precision="f32", cache=False).predict
         ),
+        "the same, direct": lambda: (
+            load_model(ir["FP32"], inference_precision="f32", winograd=False, cache=False).predict
+        ),
         "i3d-rgb-tf FP16": lambda: load_model(ir["FP16"], cache=False).predict,
     }
     if ir["FP16-INT8"].is_file():

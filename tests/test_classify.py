@@ -20,6 +20,7 @@ from i3d_rgb_tf.classify import Model, classify_while_loading
 from i3d_rgb_tf.cli import main
 from i3d_rgb_tf.errors import DatasetError, ModelError, VideoError
 from i3d_rgb_tf.ir.files import find_model
+from i3d_rgb_tf.ir.winograd.rewrite import rewrite
 from i3d_rgb_tf.labels import load_labels
 from i3d_rgb_tf.reference import waves_clip
 from i3d_rgb_tf.video import clips as video_clips
@@ -450,8 +451,15 @@ def test_a_rewritten_model_says_so_and_leaves_its_files_as_they_are(convolutions
     ],
 )
 def test_json_says_how_convolutions_were_computed(
-    convolutions, tmp_path, capsys, options, expected
+    convolutions, tmp_path, capsys, monkeypatch, options, expected
 ):
+    used = []
+
+    def spy(model):
+        used.append("winograd")
+        return rewrite(model)
+
+    monkeypatch.setattr("i3d_rgb_tf.ir.compile.rewrite", spy)
     video = write_video(tmp_path / "gray.mp4", [gray(127)] * 3)
 
     arguments = ["classify", "-m", str(convolutions), str(video), "--format", "json", *options]
@@ -459,6 +467,7 @@ def test_json_says_how_convolutions_were_computed(
 
     (result,) = json.loads(capsys.readouterr().out)
     assert result["convolution"] == expected
+    assert used == (["winograd"] if expected == "winograd" else [])
 
 
 def test_an_empty_folder_does_not_stop_the_other_videos(model_root, basketball, tmp_path, capsys):

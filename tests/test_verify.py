@@ -13,9 +13,9 @@ import pytest
 from i3d_rgb_tf import verify as verify_module
 from i3d_rgb_tf.cli import main
 from i3d_rgb_tf.ir.convert import convert
-from i3d_rgb_tf.ir.convolution import choose_convolution
 from i3d_rgb_tf.ir.files import read_ir, save_ir
 from i3d_rgb_tf.ir.metadata import Provenance, write_provenance
+from i3d_rgb_tf.ir.winograd.rewrite import rewrite
 from i3d_rgb_tf.quantization.acceptance import Agreement, QuantizationRecord, write_record
 from i3d_rgb_tf.reference import waves_clip, waves_probabilities
 from i3d_rgb_tf.verify import verify
@@ -243,17 +243,15 @@ def test_what_is_verified_is_how_convolutions_are_computed(
     save_convolution_network(spec.ir_path(tmp_path, "FP32"))
     used = []
 
-    def choose(*arguments, **options):
-        choice = choose_convolution(*arguments, **options)
-        used.append(choice.convolution)
-        return choice
+    def spy(model):
+        used.append("winograd")
+        return rewrite(model)
 
-    # What compiles the model, not what names its convolution.
-    monkeypatch.setattr("i3d_rgb_tf.ir.compile.choose_convolution", choose)
+    monkeypatch.setattr("i3d_rgb_tf.ir.compile.rewrite", spy)
 
     assert main(["verify", "-d", str(tmp_path), "--format", "json", *options]) == 1
 
-    assert used == [expected]
+    assert used == (["winograd"] if expected == "winograd" else [])
     checks = {each["name"]: each["convolution"] for each in json.loads(capsys.readouterr().out)}
     assert checks == {"tensors": None, "FP32 waves": expected}
 

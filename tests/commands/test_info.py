@@ -93,7 +93,7 @@ def test_info_says_how_convolutions_are_computed_here_and_compiles_nothing(
 
     assert cli.main(["info", "--format", "json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert document["convolution"] == {"default": default, "reason": reason}
+    assert document["convolution"] == {"default": default, "f32": "winograd", "reason": reason}
 
 
 def test_info_reports_that_openvino_cannot_be_imported(

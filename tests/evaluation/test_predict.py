@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openvino
@@ -16,6 +17,7 @@ from i3d_rgb_tf.choices import InferencePrecision, ProtocolName
 from i3d_rgb_tf.errors import DeviceError, VideoError
 from i3d_rgb_tf.evaluation.predict import Network, load_network
 from i3d_rgb_tf.evaluation.protocols import PROTOCOLS, Protocol
+from i3d_rgb_tf.ir.winograd.rewrite import rewrite
 from i3d_rgb_tf.spec import ModelSpec
 from networks import save_convolution_network
 
@@ -99,6 +101,13 @@ def test_a_protocol_with_a_fixed_number_of_frames_is_rewritten_in_f32(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    used = []
+
+    def spy(model: Any) -> Any:
+        used.append("winograd")
+        return rewrite(model)
+
+    monkeypatch.setattr("i3d_rgb_tf.ir.compile.rewrite", spy)
     path = save_convolution_network(tmp_path / "small.xml")
     try:
         network = load_network(
@@ -113,6 +122,7 @@ def test_a_protocol_with_a_fixed_number_of_frames_is_rewritten_in_f32(
         pytest.skip("this processor does not support the precision")
 
     assert network.convolution == convolution
+    assert used == (["winograd"] if convolution == "winograd" else [])
 
 
 def test_a_whole_video_is_predicted_as_by_tensorflow(

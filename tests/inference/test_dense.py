@@ -107,7 +107,7 @@ def test_chunks_predict_the_same_as_the_whole_video_in_one_pass(
     model = read_ir(spec.ir_path(model_root, "FP32"))
     model.reshape([1, num_frames, 3, 224, 224])
     # Directly, as the model of any length is.
-    whole = compile_model(model, "CPU", "f32", winograd=False, cache=False)
+    whole = compile_model(model, "CPU", "f32", convolution="direct", cache=False)
     expected = whole(frames[np.newaxis])[0][0]
 
     chunks = plan_chunks(num_frames, 120)

@@ -142,7 +142,12 @@ def test_in_f32_convolutions_are_rewritten_with_the_same_results(convolutions, p
 
     plain, rewritten = (
         compile_model(
-            convolutions(), "CPU", "f32", pixel_type=pixel_type, winograd=winograd, cache=False
+            convolutions(),
+            "CPU",
+            "f32",
+            pixel_type=pixel_type,
+            convolution=None if winograd else "direct",
+            cache=False,
         )
         for winograd in (False, True)
     )
@@ -180,7 +185,11 @@ def test_by_default_a_model_is_rewritten_if_the_cpu_runs_in_f32(convolutions):
 def test_the_cache_never_mixes_direct_and_rewritten_models(convolutions, monkeypatch, tmp_path):
     def compile_both():
         return [
-            computes(compile_model(convolutions(), "CPU", "f32", winograd=winograd))
+            computes(
+                compile_model(
+                    convolutions(), "CPU", "f32", convolution=None if winograd else "direct"
+                )
+            )
             for winograd in (True, False)
         ]
 

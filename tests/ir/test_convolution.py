@@ -54,7 +54,7 @@ F32, BF16 = openvino.Type.f32, openvino.Type.bf16
         ("", F32, {}, "direct", "winograd is not measured on unknown processors"),
         *(
             ("x86_64", F32, {"device": each}, "direct", f"CPU only, and the device is {each}")
-            for each in ("GPU", "AUTO", "HETERO:CPU", "NPU", "CPU.0")
+            for each in ("GPU", "AUTO", "HETERO:CPU", "NPU")
         ),
         ("x86_64", F32, {"winograd": False}, "direct", "winograd is switched off"),
     ],

@@ -185,8 +185,8 @@ class FakeModels:
         self.shift = {"FP32": 0, "INT8": 0}
         """Added to the prediction of the last held-out clip."""
 
-    def compile_model(self, model, *, inference_precision=None, winograd=True, cache):
-        assert winograd is (inference_precision is None)
+    def compile_model(self, model, *, inference_precision=None, convolution=None, cache):
+        assert (convolution == "direct") is (inference_precision is not None)
         name = "FP32" if inference_precision == "f32" else "INT8"
 
         def infer(batch):
@@ -243,7 +243,7 @@ def test_the_command_prints_the_record(small_tree, spec, levels_video, fake_mode
         "  top-1 agreement         100.0%",
         "  mean KL divergence      0.0000",
         "  largest difference      0.000",
-        "  speed, times FP32       3.00",
+        "  speed, times FP32       3.00 (direct convolution)",
         str(spec.ir_path(small_tree, "FP16-INT8")),
     ]
 

@@ -171,8 +171,8 @@ def benchmark(
 def recommend(measurements: Sequence[Measurement]) -> tuple[Measurement, str]:
     """Return the fastest model that is known to keep the predictions, and the reason.
 
-    Of those that are equally fast, the first of `choices.PRECISIONS` is chosen, with the way to
-    compute convolutions that is its default.
+    Of those that are equally fast, one that computes convolutions in its default way is chosen, and
+    the first of `choices.PRECISIONS`.
     """
     kept = [each for each in measurements if each.precision != "FP16-INT8" or _is_accepted(each)]
     left_out = len(kept) < len(measurements)
@@ -180,12 +180,14 @@ def recommend(measurements: Sequence[Measurement]) -> tuple[Measurement, str]:
         return measurements[0], "it is the only one, and its predictions are not verified"
     fastest = min(each.latency_seconds for each in kept)
     equal = [each for each in kept if each.latency_seconds <= _NOTICEABLE * fastest]
-    best = min(equal, key=lambda each: PRECISIONS.index(each.precision))
-    others = {each.precision for each in kept} - {best.precision}
-    reason = "the fastest that keeps the predictions" if others else "the only one"
-    default = next(each for each in kept if each.precision == best.precision)
-    if best is not default:
-        reason += f"; {default.convolution} is slower here, so use --no-winograd"
+    defaults = {each.precision: each for each in reversed(kept)}
+    best = min(
+        equal,
+        key=lambda each: (each is not defaults[each.precision], PRECISIONS.index(each.precision)),
+    )
+    reason = "the fastest that keeps the predictions"
+    if best is not defaults[best.precision]:
+        reason += "; winograd is slower here, so use --no-winograd"
     if left_out:
         reason += (
             "; FP16-INT8 has no accepted quantization record, make it with: i3d-rgb-tf quantize"
@@ -286,7 +288,7 @@ def _time_throughput(run: _Run, rounds: int) -> float:
         run.device,
         run.inference_precision,
         performance_hint="THROUGHPUT",
-        winograd=run.winograd,
+        convolution=None if run.winograd else "direct",
         cache=False,
     )
     at_once = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 __all__ = [
-    "CONVOLUTIONS",
     "FLOAT_PRECISIONS",
     "INFERENCE_PRECISIONS",
     "LAYOUTS",
@@ -66,7 +65,6 @@ INFERENCE_PRECISIONS: tuple[InferencePrecision, ...] = get_args(InferencePrecisi
 
 Convolution = Literal["direct", "winograd"]
 """How convolutions are computed: as they are, or with fewer multiplications."""
-CONVOLUTIONS: tuple[Convolution, ...] = get_args(Convolution)
 
 PerformanceHint = Literal["LATENCY", "THROUGHPUT"]
 """One clip at a time on all cores, or several at once."""

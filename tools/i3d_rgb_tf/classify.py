@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -225,29 +224,11 @@ def classify_while_loading(
         As for `Model.classify_all`, which also documents what is yielded and raised.
     """
     _check_top_k(top_k)
-    _import_openvino()
     inputs = read_videos(videos, _read)
     with ThreadPoolExecutor(1, "load") as pool:
         loading = pool.submit(load)
         first = list(islice(inputs, 1))
     yield from _classify(loading.result(), chain(first, inputs), top_k)
-
-
-def _import_openvino() -> None:
-    """Import OpenVINO without its model converter, which takes longer than the rest of it.
-
-    OpenVINO works without it, and a later import of the converter finds it.
-    """
-    converter = "openvino.tools.ovc"
-    is_imported = converter in sys.modules
-    if not is_imported:
-        # So that its import fails.
-        sys.modules[converter] = None  # type: ignore[assignment]
-    try:
-        import openvino  # noqa: F401
-    finally:
-        if not is_imported:
-            del sys.modules[converter]
 
 
 def load_model(
@@ -278,7 +259,7 @@ def load_model(
         ``THROUGHPUT``: several clips at once, for many; takes more memory.
     winograd
         Whether the convolutions are computed with fewer multiplications where that is faster:
-        in float32 on the CPU, not in INT8. `Model.convolution` is what was chosen.
+        in float32 on x86-64 processors, not in INT8. `Model.convolution` is what was chosen.
     cache
         Whether to keep the compiled model on disk for the next process.
 
@@ -292,17 +273,18 @@ def load_model(
     path = Path(path) if path else find_model(Path(directory))
     model = read_ir(path)
     weights = read_provenance(model).weights
-    # As compile_model chooses, which changes the model.
-    choice = choose_convolution(device, inference_precision, model=model, winograd=winograd)
+    convolution = choose_convolution(
+        device, inference_precision, model=model, winograd=winograd
+    ).convolution
     compiled = compile_model(
         model,
         device,
         inference_precision,
         performance_hint=performance_hint,
-        winograd=winograd,
+        convolution=convolution,
         cache=cache,
     )
-    return Model(path, weights, compiled, choice.convolution)
+    return Model(path, weights, compiled, convolution)
 
 
 class _Mean:

@@ -81,7 +81,7 @@ def verify(directory: Path, *, sample: Path | None = None, winograd: bool = True
 
 
 def predict_pixels(
-    model: Any, clip: NDArray[Any], *, winograd: bool = False
+    model: Any, clip: NDArray[Any], *, convolution: Convolution = "direct"
 ) -> NDArray[np.float32]:
     """Infer one clip in float32 arithmetic on the CPU.
 
@@ -91,8 +91,8 @@ def predict_pixels(
         An ``openvino.Model`` with one of `choices.LAYOUTS`.
     clip
         (79, 224, 224, 3), RGB, 0..255.
-    winograd
-        As for `i3d_rgb_tf.ir.compile.compile_model`.
+    convolution
+        How the convolutions are computed.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def predict_pixels(
         model.clone(),
         inference_precision="f32",
         pixel_type="float32",
-        winograd=winograd,
+        convolution=convolution,
         cache=False,
     )
     probabilities: NDArray[np.float32] = compiled(clip[np.newaxis].astype(np.float32))[0][0]
@@ -147,7 +147,7 @@ def _check_ir(
     except I3DError as error:
         return [Check(f"{name} waves", "failed", str(error))]
     convolution = choose_convolution("CPU", "f32", model=model, winograd=winograd).convolution
-    found = predict_pixels(model, waves_clip(), winograd=winograd)
+    found = predict_pixels(model, waves_clip(), convolution=convolution)
     difference = float(np.abs(found - expected).max())
     tolerance = TOLERANCES[each.precision]
     passed = difference <= tolerance and found.argmax() == expected.argmax()
@@ -212,7 +212,7 @@ def _check_sample(model: Any, name: str, sample: Path, convolution: Convolution)
     except (I3DError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         return Check(name, "failed", f"cannot use {sample}: {reason}")
-    probabilities = predict_pixels(model, clip, winograd=convolution == "winograd")
+    probabilities = predict_pixels(model, clip, convolution=convolution)
     labels = load_labels()
     found = [labels[index] for index in np.argsort(-probabilities)[: len(published)]]
     common = len(set(found) & set(published))

@@ -238,15 +238,12 @@ def test_a_constant_has_a_value_in_any_precision(dtype):
         np.testing.assert_array_equal(found, values)
 
 
-def test_a_constant_in_bfloat16_has_its_value_or_none():
+def test_a_constant_in_bfloat16_has_no_value():
     values = np.array([[0.5, -2, 3]], np.float32)
     constant = operations.constant(values, openvino.Type.bf16)
 
-    found = constant_value(operations.convert(constant, "f32").output(0))
-
     # NumPy has no such type: its bytes must not be read as those of another.
-    if found is not None:
-        np.testing.assert_array_equal(found, values)
+    assert constant_value(operations.convert(constant, "f32").output(0)) is None
 
 
 def test_other_nodes_have_no_value():

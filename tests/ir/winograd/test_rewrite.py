@@ -143,7 +143,7 @@ def test_a_layer_is_read_in_the_order_of_time_once():
     assert nodes["Transpose"] == 2
 
 
-def test_a_rewritten_model_is_not_rewritten_again(tmp_path):
+def test_a_rewritten_model_is_not_rewritten_again():
     rewritten = rewrite(small_i3d(9))
 
     assert not can_rewrite(rewritten)

@@ -130,8 +130,8 @@ def add_winograd(parser: argparse.ArgumentParser) -> None:
         "--no-winograd",
         dest="winograd",
         action="store_false",
-        help="compute convolutions directly, also where fewer multiplications are faster: in f32 "
-        "on the CPU",
+        help="compute convolutions directly; by default they take fewer multiplications in f32 on "
+        "x86-64 processors",
     )
 
 

@@ -82,6 +82,8 @@ def _lines(result: Benchmark) -> list[str]:
         "KL to FP32",
     )
     rows = [names, *(_row(each) for each in result.measurements)]
+    convolution = result.recommended_convolution
+    recommendation = f"{result.recommended}, {convolution} convolution, {result.reason}"
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         f"{result.device}: {result.device_name}, OpenVINO {result.openvino}",
@@ -89,7 +91,7 @@ def _lines(result: Benchmark) -> list[str]:
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
             for row in rows
         ),
-        f"recommended: {result.recommended}, {result.reason}",
+        f"recommended: {recommendation}",
     ]
 
 

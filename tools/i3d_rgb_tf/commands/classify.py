@@ -64,6 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         print_error(error)
     if not videos:
         return 1
+    _import_openvino()
     load = partial(
         load_model,
         arguments.model,
@@ -87,6 +88,23 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.format == "json":
         print_json([_document(result) for result in results])
     return 0 if len(results) == len(videos) and not errors else 1
+
+
+def _import_openvino() -> None:
+    """Import OpenVINO without its model converter, which takes longer than the rest of it.
+
+    For the process of a command only: ``openvino.convert_model`` is not there afterwards.
+    """
+    converter = "openvino.tools.ovc"
+    is_imported = converter in sys.modules
+    if not is_imported:
+        # So that its import fails.
+        sys.modules[converter] = None  # type: ignore[assignment]
+    try:
+        import openvino  # noqa: F401
+    finally:
+        if not is_imported:
+            del sys.modules[converter]
 
 
 def _find(paths: Iterable[Path]) -> tuple[list[Path], list[VideoError]]:

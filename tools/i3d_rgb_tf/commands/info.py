@@ -102,15 +102,15 @@ def _document(root: Path) -> dict[str, Any]:
 
 
 def _convolution() -> dict[str, str | None]:
-    """Return how convolutions are computed here by default, and why."""
+    """Return how convolutions are computed here, by default and in f32, and why."""
     try:
         from i3d_rgb_tf.ir.convolution import choose_convolution
 
-        choice = choose_convolution()
+        default, in_f32 = choose_convolution(), choose_convolution(inference_precision="f32")
     except ImportError as error:
         # The report of a broken installation has the other facts.
-        return {"default": None, "reason": f"{error}"}
-    return {"default": choice.convolution, "reason": choice.reason}
+        return {"default": None, "f32": None, "reason": f"{error}"}
+    return {"default": default.convolution, "f32": in_f32.convolution, "reason": default.reason}
 
 
 def _version(distribution: str) -> str | None:
@@ -140,6 +140,7 @@ def _lines(document: dict[str, Any]) -> list[str]:
         *((f"  {name}", "found" if path else "not found") for name, path in tree.items()),
         *((name, version or "not installed") for name, version in document["packages"].items()),
         ("convolution", f"{convolution['default'] or 'unknown'}: {convolution['reason']}"),
+        ("  in f32", convolution["f32"] or "unknown"),
         ("commands", ", ".join(document["commands"])),
     ]
     head = wrap(f"{model['name']}: {model['description']}", 100)

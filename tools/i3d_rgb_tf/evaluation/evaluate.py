@@ -27,6 +27,7 @@ from i3d_rgb_tf.evaluation.predictions import (
     write_predictions,
 )
 from i3d_rgb_tf.evaluation.protocols import PROTOCOLS
+from i3d_rgb_tf.ir.convolution import describe
 from i3d_rgb_tf.journal import has_only
 from i3d_rgb_tf.kinetics.manifest import ListedVideo, count_problems, list_videos
 from i3d_rgb_tf.storage import only_writer, replaced_file
@@ -140,8 +141,8 @@ def evaluate(
     )
     digest = _digest(model)
     what = [digest, device, inference_precision, str(prepared.resolve())]
-    # Not in that of direct ones, so that earlier runs, which all were, resume.
-    what += [network.convolution] if network.convolution != "direct" else []
+    # Left out for direct convolution, so that runs of 1.0.0 resume with --no-winograd.
+    what += [describe(network.convolution)] if network.convolution != "direct" else []
     stem = _stem(protocol, *what)
     journal = output / f"{stem}.jsonl"
     workers = workers or max(1, num_usable_cores() // 4)

@@ -89,8 +89,10 @@ def load_network(
         The IR.
     protocol
         What is compiled, and for which inputs.
-    device, inference_precision, winograd
+    device, inference_precision
         As for `i3d_rgb_tf.ir.compile.compile_model`.
+    winograd
+        Whether convolutions may be computed with fewer multiplications.
 
     Raises
     ------
@@ -103,13 +105,14 @@ def load_network(
     weights = read_provenance(model).weights
     with device_errors(f"{device} cannot run {path}", device):
         model = protocol.adapt(model)
-        # As compile_model chooses, which changes the model.
-        choice = choose_convolution(device, inference_precision, model=model, winograd=winograd)
+        convolution = choose_convolution(
+            device, inference_precision, model=model, winograd=winograd
+        ).convolution
         compiled = compile_model(
             model,
             device,
             inference_precision,
             pixel_type=protocol.pixel_type,
-            winograd=winograd,
+            convolution=convolution,
         )
-    return Network(compiled, weights, protocol, choice.convolution)
+    return Network(compiled, weights, protocol, convolution)

@@ -16,10 +16,9 @@ from i3d_rgb_tf.errors import (
     remedy_or_memory,
 )
 from i3d_rgb_tf.ir.compiled_cache import compile_cached
-from i3d_rgb_tf.ir.convolution import choose_convolution
+from i3d_rgb_tf.ir.convolution import choose_convolution, describe
 from i3d_rgb_tf.ir.layouts import change_layout
 from i3d_rgb_tf.ir.winograd.rewrite import rewrite
-from i3d_rgb_tf.ir.winograd.tilings import POINTS, TILINGS
 
 __all__ = ["PixelType", "compile_model", "device_errors", "inference_errors"]
 
@@ -34,7 +33,7 @@ def compile_model(
     *,
     pixel_type: PixelType = "uint8",
     performance_hint: PerformanceHint = "LATENCY",
-    winograd: bool = True,
+    convolution: Convolution | None = None,
     cache: bool = True,
 ) -> Any:
     """Compile an ``openvino.Model`` for input (1, 79, 224, 224, 3), RGB, 0..255.
@@ -55,9 +54,9 @@ def compile_model(
     performance_hint
         ``LATENCY``: all cores on one clip at a time; asynchronous requests keep them busy.
         ``THROUGHPUT``: several clips at once, each on some of the cores.
-    winograd
-        Whether the convolutions are rewritten where `i3d_rgb_tf.ir.convolution.choose_convolution`
-        chooses that; False for never.
+    convolution
+        How the convolutions are computed; None for what
+        `i3d_rgb_tf.ir.convolution.choose_convolution` chooses.
     cache
         Whether to keep the compiled model on disk for the next process.
 
@@ -78,12 +77,11 @@ def compile_model(
     if inference_precision:
         properties["INFERENCE_PRECISION_HINT"] = inference_precision
     with device_errors(f"{device} cannot run the model", device):
-        choice = choose_convolution(device, inference_precision, model=model, winograd=winograd)
-        convolution = choice.convolution
+        if convolution is None:
+            convolution = choose_convolution(device, inference_precision, model=model).convolution
         prepare = partial(_prepare, pixel_type=pixel_type, convolution=convolution)
         if cache:
-            # A changed table makes another graph.
-            preparation = f"{pixel_type} {convolution} {TILINGS} {POINTS}"
+            preparation = f"{pixel_type} {describe(convolution)}"
             compiled = compile_cached(core, model, device, properties, prepare, preparation)
         else:
             compiled = core.compile_model(prepare(model), device, properties)

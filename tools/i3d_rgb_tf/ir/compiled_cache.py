@@ -11,7 +11,9 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +92,8 @@ def _key(
     """Return a digest of all that a compiled model depends on."""
     import openvino
 
-    # The first is OpenVINO's own list for its cache; the second differs between virtual machines.
+    # OpenVINO's own list for its cache; and what the processor of a virtual machine can do, which
+    # its name does not say.
     names = [*core.get_property(device, "CACHING_PROPERTIES"), "OPTIMIZATION_CAPABILITIES"]
     facts = [
         (openvino.__version__, __version__, device, preparation),
@@ -109,7 +112,7 @@ def _key(
                 (str(each.element_type), str(each.partial_shape), sorted(each.names))
                 for each in operation.outputs()
             ],
-            # Those of a constant are its values.
+            # The attributes of a constant repeat its values, which follow.
             {} if is_constant else operation.get_attributes(),
             sorted(operation.get_rt_info().keys()),
         )
@@ -141,7 +144,7 @@ def _read(path: Path) -> Any | None:
         return None
     with path.open("rb") as file:
         digest = file.read(hashlib.sha256().digest_size)
-        blob = openvino.Tensor(openvino.Type.u8, [path.stat().st_size])
+        blob = openvino.Tensor(openvino.Type.u8, [os.fstat(file.fileno()).st_size])
         size = file.readinto(blob.data)
     blob.shape = [size]
     return blob if hashlib.sha256(blob.data).digest() == digest else None
@@ -168,9 +171,11 @@ def _save(compiled: Any, path: Path) -> None:
                 file.write(blob)
             # It need not be on the disk yet: if the system stops, the digest shows that.
             part.replace(path)
-            for old in sorted(path.parent.glob("*.blob"), key=_modified)[:-_KEPT]:
-                old.unlink(missing_ok=True)
-    except (StorageError, *NATIVE_ERRORS) as error:
+        for old in sorted(path.parent.glob("*.blob"), key=_modified)[:-_KEPT]:
+            # One that is in use, or is no file, stays.
+            with suppress(OSError):
+                old.unlink()
+    except (StorageError, MemoryError, *NATIVE_ERRORS) as error:
         _logger.warning(
             "not using the cache of compiled models in %s: %s", path.parent, last_line(error)
         )
@@ -179,6 +184,6 @@ def _save(compiled: Any, path: Path) -> None:
 def _modified(path: Path) -> int:
     try:
         return path.lstat().st_mtime_ns
-    except FileNotFoundError:
+    except OSError:
         # Another process has removed it.
         return 0

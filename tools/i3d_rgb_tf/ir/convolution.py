@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from i3d_rgb_tf.choices import Convolution, InferencePrecision
 from i3d_rgb_tf.errors import NATIVE_ERRORS
+from i3d_rgb_tf.ir import winograd as winograd_package
 from i3d_rgb_tf.ir.winograd.rewrite import can_rewrite
 
-__all__ = ["ConvolutionChoice", "choose_convolution"]
+__all__ = ["ConvolutionChoice", "choose_convolution", "describe"]
 
 _PROCESSORS = {"x86_64", "amd64"}
-"""What systems call the kind of processor that bench/README.md has measurements of."""
+"""How systems name the architecture of the processors in bench/README.md."""
+
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,25 @@ def choose_convolution(
     winograd
         Whether it may be chosen.
     """
+    choice = _choose(device, inference_precision, model, winograd)
+    _logger.info("%s convolution: %s", choice.convolution, choice.reason)
+    return choice
+
+
+def describe(convolution: Convolution) -> str:
+    """Return a text that differs where results may: other code makes another graph."""
+    return convolution if convolution == "direct" else f"{convolution} {_rewrite_digest()}"
+
+
+@cache
+def _rewrite_digest() -> str:
+    sources = sorted(Path(winograd_package.__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+
+
+def _choose(
+    device: str, inference_precision: InferencePrecision | None, model: Any | None, winograd: bool
+) -> ConvolutionChoice:
     reason = next(_reasons_for_direct(device, inference_precision, model, winograd), None)
     if reason is not None:
         return ConvolutionChoice("direct", reason)
@@ -62,7 +89,7 @@ def _reasons_for_direct(
 ) -> Iterator[str]:
     if not winograd:
         yield "winograd is switched off"
-    if device != "CPU":
+    if device.split(".", maxsplit=1)[0] != "CPU":
         yield f"winograd is for CPU only, and the device is {device}"
     processor = platform.machine()
     if processor.lower() not in _PROCESSORS:

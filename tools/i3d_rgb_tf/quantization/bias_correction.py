@@ -60,7 +60,7 @@ def _mean_inputs(model: Any, clips: Sequence[NDArray[np.uint8]]) -> list[NDArray
         for node in _convolutions(model)
     ]
     probe = openvino.Model([opset.result(each) for each in outputs], model.get_parameters())
-    compiled = compile_model(probe, inference_precision="f32", winograd=False, cache=False)
+    compiled = compile_model(probe, inference_precision="f32", convolution="direct", cache=False)
     sums = [np.zeros(tuple(each.output(0).shape), np.float64) for each in outputs]
     for clip in clips:
         for total, found in zip(sums, compiled(clip[np.newaxis]).values(), strict=True):

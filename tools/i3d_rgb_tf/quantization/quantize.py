@@ -112,7 +112,7 @@ def quantize(
     clips = sample_clips(find_calibration_videos(map(Path, calibration)), num_clips=num_clips)
     # Directly, so that the speed ratios of all records have the same meaning.
     float_model = compile_model(
-        read_ir(source), inference_precision="f32", winograd=False, cache=False
+        read_ir(source), inference_precision="f32", convolution="direct", cache=False
     )
     expected = _predict(float_model, clips.held_out)
     warning = _warning(expected)

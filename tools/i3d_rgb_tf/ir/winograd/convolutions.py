@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,10 @@ _NUM_AXES = 5
 
 
 def is_known(node: Any) -> bool:
-    """Whether a convolution is over one video of fixed size, in float32, without dilations."""
+    """Whether a convolution is one over a single video of fixed size, in float32.
+
+    It has no dilations, and a constant kernel that is longer than its padding in time.
+    """
     ports = [*node.input_values(), node.output(0)]
     if any(port.partial_shape.is_dynamic or len(port.shape) != _NUM_AXES for port in ports):
         return False
@@ -65,12 +69,12 @@ class Convolution:
 
     def can_tile(self, tiling: Tiling) -> bool:
         """Whether there are transforms for it, and enough channels to gain from them."""
-        _, channels, num_taps, *_ = self._taps().shape
+        _, channels, num_taps, *_ = self._taps.shape
         return channels >= tiling.least_channels and (tiling.frames, num_taps) in POINTS
 
     def by_tiles(self, tiling: Tiling) -> Frames:
         """Return the frames that it makes, with few multiplications."""
-        taps = self._taps()
+        taps = self._taps
         size = tiling.frames, taps.shape[2]
         transforms = make_transforms(*size, POINTS[size])
         kernels = np.tensordot(as_floats(transforms.kernel_transform), taps, (1, 2))
@@ -94,7 +98,7 @@ class Convolution:
 
     def _direct_batch(self, order: Order) -> Batch:
         # The frames of all taps become channels, so that one convolution sums over them.
-        taps = np.moveaxis(self._taps(), 2, 0)
+        taps = np.moveaxis(self._taps, 2, 0)
         seen = [
             (maps, tap)
             for maps, tap in zip(self._read(order, len(taps)), taps, strict=True)
@@ -116,6 +120,7 @@ class Convolution:
                 maps = self.graph.reshape(maps, (len(starts), self._stride * channels, *size))
             yield maps
 
+    @cached_property
     def _taps(self) -> NDArray[np.float64]:
         """Return the kernel, (outputs, channels, taps, height, width)."""
         kernel = constant_value(self.node.input_value(1))

@@ -20,7 +20,9 @@ class Graph:
 
     operations: Any = field(default_factory=load_operations)
     """OpenVINO's operation set."""
-    _constants: dict[tuple[str, tuple[int, ...], bytes], Any] = field(default_factory=dict)
+    _constants: dict[tuple[str, tuple[int, ...], bytes], Any] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     def constant(self, values: Any, dtype: type = np.float32) -> Any:
         """Return a constant."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from i3d_rgb_tf.ir.winograd.convolutions import Convolution, is_known
+from i3d_rgb_tf.ir.winograd.convolutions import Convolution
 from i3d_rgb_tf.ir.winograd.frames import Batch, Frames, Order, arrange, take
 from i3d_rgb_tf.ir.winograd.graph import Graph, constant_value
 from i3d_rgb_tf.ir.winograd.tilings import TILINGS, frame_orders
@@ -21,7 +21,7 @@ Layer = Callable[[Graph, Any, Sequence[Frames | None]], Frames | None]
 
 def _convolution(graph: Graph, node: Any, sources: Sequence[Frames | None]) -> Frames | None:
     frames = sources[0]
-    if frames is None or not is_known(node):
+    if frames is None:
         return None
     convolution = Convolution(graph, node, frames)
     tiling = TILINGS.get(convolution.height)
@@ -46,13 +46,14 @@ def _relu(graph: Graph, _: Any, sources: Sequence[Frames | None]) -> Frames | No
 
 def _max_pool(graph: Graph, node: Any, sources: Sequence[Frames | None]) -> Frames | None:
     """Return the maxima of neighbouring frames, and pool these: with a stride they are fewer."""
-    frames, attributes = sources[0], node.get_attributes()
+    # The first version of the operation has no dilations.
+    frames, attributes = sources[0], {"dilations": [1, 1, 1], **node.get_attributes()}
     is_usual = attributes["dilations"][0] == 1 and attributes["rounding_type"] == "floor"
     if frames is None or not is_usual:
         return None
     length, stride = attributes["kernel"][0], attributes["strides"][0]
     before = attributes["pads_begin"][0]
-    count, height = node.output(0).get_shape()[2:4]
+    _, _, count, height, _ = node.output(0).get_shape()
 
     def maxima(frames: Frames, order: Order) -> Batch:
         # The maximum of a window at an end is that of the frames it has there.
@@ -68,7 +69,8 @@ def _max_pool(graph: Graph, node: Any, sources: Sequence[Frames | None]) -> Fram
     if length > 1 or stride > 1:
         batches = (maxima(frames, order) for order in _orders(count, height))
         frames = Frames(tuple(batches), count)
-    sides = _spatial(node, "strides", "dilations", "pads_begin", "pads_end", "kernel")
+    names = "strides", "dilations", "pads_begin", "pads_end", "kernel"
+    sides = [attributes[name][1:] for name in names]
     return _in_order(graph, frames.apply(lambda maps: graph.operations.max_pool(maps, *sides)))
 
 
@@ -109,9 +111,3 @@ def _orders(count: int, height: int) -> list[Order]:
 
 def _clamp(frame: int, count: int) -> int:
     return min(max(frame, 0), count - 1)
-
-
-def _spatial(node: Any, *names: str) -> list[list[int]]:
-    """Return attributes of a node without their entry for time."""
-    attributes = node.get_attributes()
-    return [attributes[name][1:] for name in names]

@@ -21,6 +21,9 @@ from i3d_rgb_tf.ir.winograd.layers import LAYERS
 
 __all__ = ["can_rewrite", "rewrite"]
 
+_QUANTIZERS = {"FakeQuantize", "FakeConvert"}
+"""Operations that round to 8 bits or fewer."""
+
 
 def rewrite(model: Any) -> Any:
     """Return a model that computes the same with fewer multiplications.
@@ -54,8 +57,10 @@ def rewrite(model: Any) -> Any:
         if layer is None:
             continue
         sources = [found.get(_name(value)) for value in node.input_values()]
-        if _is_convolution(node) and is_known(node) and sources[0] is None:
-            sources[0] = split_frames(graph, node.input_value(0))
+        if _is_convolution(node):
+            if not is_known(node):
+                continue
+            sources[0] = sources[0] or split_frames(graph, node.input_value(0))
         frames = layer(graph, node, sources)
         if frames:
             found[name] = frames
@@ -86,4 +91,4 @@ def _is_convolution(node: Any) -> bool:
 
 
 def _is_quantized(model: Any) -> bool:
-    return any(node.get_type_name() == "FakeQuantize" for node in model.get_ops())
+    return any(node.get_type_name() in _QUANTIZERS for node in model.get_ops())

@@ -42,7 +42,7 @@ POINTS = {
     (8, 4): (*_with_negatives("2/5", "3/4", "5/3"), Fraction(4)),
 }
 """By frames in a tile and taps of the filter: the points with the smallest rounding error in
-float32 of those that bench/points.py tries."""
+float32, to two digits, of those that bench/points.py tries."""
 
 
 def divide(num_frames: int, tiling: Tiling) -> list[list[int]]:
