@@ -2,12 +2,11 @@
 
     python bench/first_result.py VIDEO -m MODEL.xml [--inference-precision f32] [--rounds 7]
 
-Each round starts the command, with the compiled model in the cache, and beside it infers the
-video's clips in this process, which is warm. The result is there when its first line is; the end
-of the process, which gives its memory back first, is told beside it, and so is what the
-processors did beyond the inference, because on a busy machine a new process mostly waits. With
-``--phases`` it also prints where the time goes, by the clock of a process that does one step
-after the other.
+Each round starts the command, with the compiled model in the cache, and then infers the video's
+clips in this process, which is warm. The result is there when its first line is. The time to the
+end of the process and the time on the processors, both beyond the inference, are printed as well:
+on a busy machine a new process mostly waits. ``--phases`` also prints the time of each step, in a
+process that does one after the other.
 """
 
 from __future__ import annotations
@@ -42,6 +41,8 @@ build_parser()
 said("arguments")
 import numpy
 said("import numpy")
+# As classify does: without the model converter.
+sys.modules["openvino.tools.ovc"] = None
 import openvino
 said("import openvino")
 from i3d_rgb_tf.classify import load_model

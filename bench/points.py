@@ -2,8 +2,8 @@
 
 Points are 0, 1, -1, and fractions of numbers up to 5 with their negatives; where an odd number of
 points is left, the last fraction is alone. Each choice computes the same random tiles in float32,
-which are compared with the direct sums in float64. The best compute more tiles, with the additions
-in the order in which the rewritten network makes them.
+which are compared with the direct sums in float64. The best choices then compute more tiles, with
+the additions in the order in which the rewritten network makes them.
 
     python bench/points.py
     python bench/points.py --size 6 3

@@ -320,6 +320,19 @@ class CompiledModel:
         raise RuntimeError("a.cpp:1:\nnot implemented")
 
 
+def test_a_model_that_there_is_no_memory_to_export_gives_a_warning(
+    small_network, cache, caplog, monkeypatch
+):
+    def export(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(CompiledModel, "export_model", export)
+    monkeypatch.setattr(openvino.Core, "compile_model", lambda *arguments: CompiledModel())
+
+    assert isinstance(compile_model(small_network()), CompiledModel)
+    assert f"not using the cache of compiled models in {cache}" in caplog.text
+
+
 def test_a_model_that_cannot_be_exported_gives_a_warning(small_network, cache, caplog, monkeypatch):
     monkeypatch.setattr(openvino.Core, "compile_model", lambda *arguments: CompiledModel())
 

@@ -79,7 +79,7 @@ def _make(rng: Random, setting: Setting) -> Case:
     for name, content in templates.files.items():
         (folder / name).write_bytes(content)
     way = rng.choice(
-        ("blob", "blob", "blob", "blob", "digest", "digest", "none", "other", "place", "as it is")
+        ("blob", "blob", "blob", "blob", "digest", "digest", "none", "place", "as it is")
     )
     what = ""
     path, content = folder / blob, templates.files[blob]
@@ -94,9 +94,6 @@ def _make(rng: Random, setting: Setting) -> Case:
         path.write_bytes(digest + exported)
     elif way == "none":
         path.write_bytes(damage_bytes(rng, exported)[0])
-    elif way == "other":
-        damaged, what = damage_bytes(rng, content)
-        (folder / f"{rng.randrange(10**9)}.blob").write_bytes(damaged)
     elif way == "place":
         what = _put_in_place(rng, setting, path)
     return Case(
@@ -113,7 +110,7 @@ def _make(rng: Random, setting: Setting) -> Case:
 def _put_in_place(rng: Random, setting: Setting, path: Path) -> str:
     """Put something that is no file where one is expected."""
     path.unlink()
-    what = rng.choice(("folder", "full folder", "link", "circle", "pipe", "group is a file"))
+    what = rng.choice(("folder", "full folder", "link", "circle", "pipe", "folder is a file"))
     if what in {"folder", "full folder"}:
         path.mkdir()
         if what == "full folder":

@@ -10,6 +10,7 @@ import numpy as np
 import openvino
 import openvino.opset13 as operations
 import pytest
+from openvino import opset1
 
 from i3d_rgb_tf.ir.winograd.rewrite import rewrite
 from i3d_rgb_tf.ir.winograd.tilings import TILINGS, Tiling
@@ -292,6 +293,14 @@ def test_pools_of_other_networks(options):
         return layers.unit(max_pool(layers.unit(pixels, 2), (3, 3, 3), **options), 2)
 
     assert_same(network(build))
+
+
+def test_a_pool_of_the_first_operation_set():
+    def build(layers, pixels):
+        sides = [1, 2, 2], [0, 0, 0], [0, 0, 0], [1, 2, 2]
+        return opset1.max_pool(layers.unit(pixels, 2), *sides, "floor").output(0)
+
+    assert_rewritten(network(build))
 
 
 def test_the_places_of_the_maxima():

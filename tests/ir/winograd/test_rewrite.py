@@ -323,16 +323,21 @@ def fake_quantize(value):
     return operations.fake_quantize(value, *limits, 256)
 
 
+def fake_convert(value):
+    return operations.fake_convert(value, operations.constant(np.float32(1)))
+
+
+@pytest.mark.parametrize("quantize", [fake_quantize, fake_convert])
 @pytest.mark.parametrize("where", ["input", "kernel", "output"])
-def test_a_quantized_model_is_refused(where):
+def test_a_quantized_model_is_refused(where, quantize):
     pixels = operations.parameter([1, 2, 9, 28, 5], np.float32)
     kernel = operations.constant(np.ones((3, 2, 3, 3, 3), np.float32))
     ones = [1, 1, 1]
-    source = fake_quantize(pixels) if where == "input" else pixels
-    weights = fake_quantize(kernel) if where == "kernel" else kernel
+    source = quantize(pixels) if where == "input" else pixels
+    weights = quantize(kernel) if where == "kernel" else kernel
     output = operations.convolution(source, weights, ones, ones, ones, ones)
     if where == "output":
-        output = fake_quantize(output)
+        output = quantize(output)
     model = openvino.Model([output], [pixels], "quantized")
 
     assert not can_rewrite(model)

@@ -42,6 +42,6 @@ def test_the_same_places_of_all_tiles_are_neighbours():
 
 @pytest.mark.parametrize("height", TILINGS)
 def test_every_tile_is_one_that_there_are_points_for(height):
-    sizes = {(TILINGS[height].frames, taps) for taps in (3, 4)}
+    num_taps = 4 if height == 112 else 3
 
-    assert sizes & POINTS.keys()
+    assert (TILINGS[height].frames, num_taps) in POINTS
