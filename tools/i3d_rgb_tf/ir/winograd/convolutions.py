@@ -54,6 +54,8 @@ class Convolution:
     """The convolution of the network."""
     frames: Frames
     """What it reads."""
+    kernel: NDArray[np.float32]
+    """(outputs, channels, length, height, width)."""
 
     @property
     def num_frames(self) -> int:
@@ -123,11 +125,9 @@ class Convolution:
     @cached_property
     def _taps(self) -> NDArray[np.float64]:
         """Return the kernel, (outputs, channels, taps, height, width)."""
-        kernel = constant_value(self.node.input_value(1))
-        assert kernel is not None
-        num_outputs, num_channels, length, *size = kernel.shape
+        num_outputs, num_channels, length, *size = self.kernel.shape
         around = (self._missing, -(length + self._missing) % self._stride)
-        padded = np.pad(np.float64(kernel), [(0, 0), (0, 0), around, (0, 0), (0, 0)])
+        padded = np.pad(np.float64(self.kernel), [(0, 0), (0, 0), around, (0, 0), (0, 0)])
         folded = padded.reshape(num_outputs, num_channels, -1, self._stride, *size)
         by_frame: NDArray[np.float64] = folded.transpose(0, 3, 1, 2, 4, 5)
         return by_frame.reshape(num_outputs, self._stride * num_channels, -1, *size)

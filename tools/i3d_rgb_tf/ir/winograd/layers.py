@@ -20,10 +20,10 @@ Layer = Callable[[Graph, Any, Sequence[Frames | None]], Frames | None]
 
 
 def _convolution(graph: Graph, node: Any, sources: Sequence[Frames | None]) -> Frames | None:
-    frames = sources[0]
-    if frames is None:
+    frames, kernel = sources[0], constant_value(node.input_value(1))
+    if frames is None or kernel is None:
         return None
-    convolution = Convolution(graph, node, frames)
+    convolution = Convolution(graph, node, frames, kernel)
     tiling = TILINGS.get(convolution.height)
     if tiling and convolution.can_tile(tiling):
         return convolution.by_tiles(tiling)
