@@ -100,15 +100,13 @@ class Convolution:
 
     def _direct_batch(self, order: Order) -> Batch:
         # The frames of all taps become channels, so that one convolution sums over them.
-        taps = np.moveaxis(self._taps, 2, 0)
-        seen = [
-            (maps, tap)
-            for maps, tap in zip(self._read(order, len(taps)), taps, strict=True)
-            if maps is not None
+        _, channels, num_taps, *_ = self._taps.shape
+        _, *size = self.frames.map_shape
+        taps = [
+            self.graph.zeros((len(order), channels, *size)) if maps is None else maps
+            for maps in self._read(order, num_taps)
         ]
-        maps = self.graph.concat([each for each, _ in seen], axis=1)
-        kernel = np.concatenate([tap for _, tap in seen], axis=1)
-        return Batch(self._convolve(maps, self._constant(kernel)), order)
+        return Batch(self._convolve(self.graph.concat(taps, axis=1), self._flat_kernel), order)
 
     def _read(self, starts: Sequence[int], num_taps: int) -> Iterator[Any | None]:
         """Yield the maps of each tap for outputs; None where all are outside the video."""
@@ -131,6 +129,11 @@ class Convolution:
         folded = padded.reshape(num_outputs, num_channels, -1, self._stride, *size)
         by_frame: NDArray[np.float64] = folded.transpose(0, 3, 1, 2, 4, 5)
         return by_frame.reshape(num_outputs, self._stride * num_channels, -1, *size)
+
+    @cached_property
+    def _flat_kernel(self) -> Any:
+        """The kernel of all taps as one over their channels."""
+        return self._constant(np.concatenate(list(np.moveaxis(self._taps, 2, 0)), axis=1))
 
     @property
     def _stride(self) -> int:

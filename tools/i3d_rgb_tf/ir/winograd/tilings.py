@@ -23,8 +23,8 @@ class Tiling:
 TILINGS = {
     112: Tiling(8, at_once=1),
     56: Tiling(8, at_once=1),
-    28: Tiling(8, least_channels=64),
-    14: Tiling(4, least_channels=64),
+    28: Tiling(8, at_once=5, least_channels=64),
+    14: Tiling(4, at_once=5, least_channels=64),
 }
 """By the height of the frames that a layer makes; measured in bench/README.md. Layers of other
 heights, and those with fewer channels, are computed directly."""
