@@ -11,6 +11,7 @@ import pytest
 
 from i3d_rgb_tf.choices import LAYOUTS, Layout
 from i3d_rgb_tf.evaluation.protocols import PROTOCOLS
+from i3d_rgb_tf.ir import convolution
 from i3d_rgb_tf.ir.convolution import choose_convolution
 from i3d_rgb_tf.ir.files import read_ir
 from i3d_rgb_tf.ir.layouts import change_layout
@@ -122,3 +123,17 @@ def test_the_own_precision_of_the_cpu_is_that_of_a_compiled_model(
     own = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
 
     assert (choose_convolution().convolution == "winograd") is (own == "f32")
+
+
+def test_other_code_of_the_rewrite_has_another_description(tmp_path, monkeypatch):
+    convolution._rewrite_digest.cache_clear()
+    before = convolution.describe("winograd")
+    (tmp_path / "__init__.py").write_text("")
+    monkeypatch.setattr(convolution.winograd_package, "__file__", str(tmp_path / "__init__.py"))
+    convolution._rewrite_digest.cache_clear()
+
+    after = convolution.describe("winograd")
+
+    convolution._rewrite_digest.cache_clear()
+    assert before != after
+    assert convolution.describe("direct") == "direct"

@@ -21,7 +21,6 @@ __all__ = ["ConvolutionChoice", "choose_convolution", "describe"]
 _PROCESSORS = {"x86_64", "amd64"}
 """How systems name the architecture of the processors in bench/README.md."""
 
-
 _logger = logging.getLogger(__name__)
 
 
@@ -33,6 +32,9 @@ class ConvolutionChoice:
     """The algorithm."""
     reason: str
     """Why."""
+
+
+_WINOGRAD = ConvolutionChoice("winograd", "it is faster in f32 on x86-64 processors")
 
 
 def choose_convolution(
@@ -59,7 +61,8 @@ def choose_convolution(
     winograd
         Whether it may be chosen.
     """
-    choice = _choose(device, inference_precision, model, winograd)
+    reason = next(_reasons_for_direct(device, inference_precision, model, winograd), None)
+    choice = ConvolutionChoice("direct", reason) if reason else _WINOGRAD
     _logger.info("%s convolution: %s", choice.convolution, choice.reason)
     return choice
 
@@ -73,15 +76,6 @@ def describe(convolution: Convolution) -> str:
 def _rewrite_digest() -> str:
     sources = sorted(Path(winograd_package.__file__).parent.glob("*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
-
-
-def _choose(
-    device: str, inference_precision: InferencePrecision | None, model: Any | None, winograd: bool
-) -> ConvolutionChoice:
-    reason = next(_reasons_for_direct(device, inference_precision, model, winograd), None)
-    if reason is not None:
-        return ConvolutionChoice("direct", reason)
-    return ConvolutionChoice("winograd", "it is faster in f32 on x86-64 processors")
 
 
 def _reasons_for_direct(
