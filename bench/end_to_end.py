@@ -5,8 +5,8 @@
 
 By hand: OpenCV decodes every frame, resizes it and turns BGR to RGB, numpy stacks clips, and then
 the network gets one after the other; with TensorFlow on the frozen graph and with OpenVINO on the
-IR. Give a video of 25 frames per second: by hand nothing resamples, and the clips would differ.
-Every round runs each of them, ours once and then its inference alone: the same clips, made before.
+IR. Give a video of more than 79 frames, 25 per second: by hand nothing resamples. Every round runs
+each of them, ours once and then its inference alone: the same frames, decoded before.
 What a round gave is printed at once, so that a run can be cut short.
 """
 
@@ -26,11 +26,12 @@ from machine import machine_line, ratio_line
 from numpy.typing import NDArray
 
 from i3d_rgb_tf.choices import PRECISIONS
-from i3d_rgb_tf.classify import Model, load_model
-from i3d_rgb_tf.inference.pipeline import infer_in_order
+from i3d_rgb_tf.inference.dense import MeanLogits, frame_blocks, infer_dense
+from i3d_rgb_tf.inference.pipeline import read_videos
 from i3d_rgb_tf.labels import load_labels
+from i3d_rgb_tf.model import Model, load_model
 from i3d_rgb_tf.spec import load_spec
-from i3d_rgb_tf.video.clips import Clip, center_crop, split_clips
+from i3d_rgb_tf.video.clips import center_crop, split_clips
 from i3d_rgb_tf.video.decode import SHORT_SIDE, read_frames
 
 _BY_HAND = ("TensorFlow", "OpenVINO")
@@ -50,13 +51,15 @@ def main() -> None:
     parser.add_argument("--by-hand", nargs="*", default=list(_BY_HAND))
     options = parser.parse_args()
     print(machine_line())
-    clips = [clip.frames for clip in _clips(read_frames(options.video))]
+    frames = [frame.copy() for frame in _cropped(read_frames(options.video))]
+    if len(frames) <= load_spec().num_frames:
+        parser.error(f"{options.video} has {len(frames)} frames, expected more than a clip")
     ours = _ours(options.directory, options.precisions, options.hints)
     runs = _by_hand(options.by_hand, options.directory, options.threads, options.video)
     for name, model in ours.items():
         runs[name] = lambda model=model: model.classify(options.video).probabilities
-        runs[f"{name}, {_INFERENCE}"] = lambda model=model: _inferred(model, clips)
-    print(f"{len(clips)} clips, {options.threads} threads; once to warm up:")
+        runs[f"{name}, {_INFERENCE}"] = lambda model=model: _inferred(model, frames)
+    print(f"{len(frames)} frames, {options.threads} threads; once to warm up:")
     for name, run in runs.items():
         if name.endswith(_INFERENCE):
             continue
@@ -97,10 +100,10 @@ def _ours(root: Path, precisions: list[str], hints: list[str]) -> dict[str, Mode
     }
 
 
-def _inferred(model: Model, clips: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
-    outputs = infer_in_order(model.compiled, ((None, clip) for clip in clips))
-    mean: NDArray[np.float32] = np.mean([output for _, output in outputs], axis=0)
-    return mean
+def _inferred(model: Model, frames: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    inputs = read_videos([frames], lambda video: frame_blocks(video, len(video)))
+    (result,) = infer_dense(model.networks.dense.compiled, inputs, MeanLogits)
+    return result.outputs.probabilities()
 
 
 def _by_hand(names: list[str], root: Path, threads: int, video: Path) -> dict[str, _Run]:
@@ -144,10 +147,6 @@ def _opencv_frames(video: Path) -> Iterator[NDArray[np.uint8]]:
         resized = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
         yield from _cropped([cv2.cvtColor(resized, cv2.COLOR_BGR2RGB)])
     capture.release()
-
-
-def _clips(frames: Iterable[NDArray[np.uint8]]) -> Iterator[Clip]:
-    return split_clips(_cropped(frames), load_spec().num_frames)
 
 
 def _cropped(frames: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:

@@ -24,7 +24,7 @@ from i3d_rgb_tf.choices import PROTOCOL_NAMES
 from i3d_rgb_tf.evaluation.predict import Network, load_network
 from i3d_rgb_tf.evaluation.predictions import VideoPredictions, append_predictions
 from i3d_rgb_tf.evaluation.protocols import PROTOCOLS
-from i3d_rgb_tf.inference.pipeline import infer_in_order
+from i3d_rgb_tf.inference.pipeline import read_videos
 from i3d_rgb_tf.kinetics.jpeg_frames import extract_frames
 
 _Video = tuple[str, Path]
@@ -52,17 +52,18 @@ def main() -> None:
 
 
 def _compare(network: Network, videos: list[_Video], journal: Path, rounds: int) -> None:
-    read_inputs = network.protocol.read
-    inputs = [frames.copy() for _, path in videos for _, frames in read_inputs(path)]
-    num_frames = sum(map(len, inputs))
+    protocol = network.protocol
+    inputs = [[(tag, frames.copy()) for tag, frames in protocol.read(path)] for _, path in videos]
+    num_frames = sum(len(frames) for video in inputs for _, frames in video)
 
     def infer() -> None:
-        for _ in infer_in_order(network.compiled, ((None, frames) for frames in inputs)):
+        held = read_videos(range(len(inputs)), lambda index: iter(inputs[index]))
+        for _ in protocol.infer(network.compiled, held, protocol.collector):
             pass
 
     def read() -> None:
         for _, path in videos:
-            for _ in read_inputs(path):
+            for _ in protocol.read(path):
                 pass
 
     def evaluate() -> None:

@@ -1,7 +1,8 @@
 """The network in other frameworks, with the same weights: what the speed is compared with.
 
-Each function returns a function from a clip (79, 224, 224, 3) uint8, RGB, to (400,) float32, and
-raises `ImportError` where the framework is not installed.
+Each function returns a function from a clip (79, 224, 224, 3) uint8, RGB, to (400,) float32, or of
+`torch_features` from a window of any number of frames to (1024,), and raises `ImportError` where
+the framework is not installed.
 """
 
 from __future__ import annotations
@@ -26,7 +27,14 @@ from i3d_rgb_tf.choices import InferencePrecision
 from i3d_rgb_tf.spec import load_spec
 from i3d_rgb_tf.weights.frozen_graph import read_frozen_graph
 
-__all__ = ["Predict", "onnxruntime_model", "openvino_model", "tensorflow_model", "torch_model"]
+__all__ = [
+    "Predict",
+    "onnxruntime_model",
+    "openvino_model",
+    "tensorflow_model",
+    "torch_features",
+    "torch_model",
+]
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
@@ -73,6 +81,28 @@ def openvino_model(
 
 def torch_model(graph: Path, threads: int) -> Predict:
     """Run the network written for PyTorch, batch norm folded into the convolutions."""
+    pool, classify = _torch_parts(graph, threads)
+
+    def predict(clip: NDArray[np.uint8]) -> NDArray[np.float32]:
+        result: NDArray[np.float32] = classify(pool(clip)).mean((2, 3, 4)).softmax(1).numpy()[0]
+        return result
+
+    return predict
+
+
+def torch_features(graph: Path, threads: int) -> Predict:
+    """Run the same network up to its average pool: the mean over time of its 1024 features."""
+    pool, _ = _torch_parts(graph, threads)
+
+    def predict(window: NDArray[np.uint8]) -> NDArray[np.float32]:
+        result: NDArray[np.float32] = pool(window).mean((2, 3, 4)).numpy()[0]
+        return result
+
+    return predict
+
+
+def _torch_parts(graph: Path, threads: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Return the network up to its average pool, and its classifier."""
     import torch
     from torch.nn import functional
 
@@ -85,16 +115,17 @@ def torch_model(graph: Path, threads: int) -> Predict:
             return functional.max_pool3d(x, layer.kernel, layer.stride)
         return functional.conv3d(x, *weights[f"{scope}/{layer.name}"], stride=layer.stride)
 
-    def predict(clip: NDArray[np.uint8]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            x = torch.from_numpy(_centred(clip).transpose(3, 0, 1, 2)[np.newaxis].copy())
-            x = _run(x, apply, torch.relu, lambda parts: torch.cat(parts, 1))
-            x = functional.avg_pool3d(x, AVERAGE_POOL, 1)
-            x = functional.conv3d(x, *weights[f"{CHECKPOINT_SCOPE}/{LOGITS.name}"])
-            result: NDArray[np.float32] = x.mean((2, 3, 4)).softmax(1).numpy()[0]
-            return result
+    @torch.inference_mode()
+    def pool(clip: NDArray[np.uint8]) -> Any:
+        x = torch.from_numpy(_centred(clip).transpose(3, 0, 1, 2)[np.newaxis].copy())
+        x = _run(x, apply, torch.relu, lambda parts: torch.cat(parts, 1))
+        return functional.avg_pool3d(x, AVERAGE_POOL, 1)
 
-    return predict
+    @torch.inference_mode()
+    def classify(pooled: Any) -> Any:
+        return functional.conv3d(pooled, *weights[f"{CHECKPOINT_SCOPE}/{LOGITS.name}"])
+
+    return pool, classify
 
 
 def onnxruntime_model(graph: Path, threads: int) -> Predict:

@@ -20,7 +20,7 @@ import numpy as np
 import peers
 from machine import machine_line
 
-from i3d_rgb_tf.classify import load_model
+from i3d_rgb_tf.model import load_model
 from i3d_rgb_tf.reference import waves_clip
 from i3d_rgb_tf.spec import load_spec
 

@@ -42,11 +42,13 @@ from machine import (
 from numpy.typing import NDArray
 
 from i3d_rgb_tf.choices import PERFORMANCE_HINTS
-from i3d_rgb_tf.classify import Model, load_model
-from i3d_rgb_tf.inference.dense import average_logits, with_logits_as_output
+from i3d_rgb_tf.inference.dense import MeanLogits
 from i3d_rgb_tf.inference.pipeline import infer_in_order
 from i3d_rgb_tf.ir.compile import compile_model
 from i3d_rgb_tf.ir.files import read_ir
+from i3d_rgb_tf.ir.forms import window_form
+from i3d_rgb_tf.ir.positions import NUM_FEATURES
+from i3d_rgb_tf.model import Model, load_model
 from i3d_rgb_tf.reference import waves_clip, waves_probabilities
 from i3d_rgb_tf.spec import load_spec
 from i3d_rgb_tf.video.clips import loop_frames, read_clips
@@ -161,7 +163,7 @@ def _lengths(options: argparse.Namespace) -> None:
             name: _compile_length(ir, length, winograd) for name, winograd in _WINOGRAD.items()
         }
         direct, rewritten = (_logits(model, video) for model in models.values())
-        difference = np.abs(average_logits([direct]) - average_logits([rewritten])).max()
+        difference = np.abs(_probabilities(direct) - _probabilities(rewritten)).max()
         print(
             f"{length} frames: probabilities differ by {difference:.1e}, logits by "
             f"{np.abs(direct - rewritten).max():.1e} of {np.abs(direct).max():.0f}"
@@ -240,11 +242,11 @@ def _load(ir: Path, name: str, **choices: Any) -> Model:
 
 
 def _at_once(model: Model) -> int:
-    return int(model.compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+    return int(model.networks.clip.compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
 
 
 def _infer_all(model: Model, clip: Frames, num_clips: int) -> None:
-    for _ in infer_in_order(model.compiled, ((None, clip) for _ in range(num_clips))):
+    for _ in infer_in_order(model.networks.clip.compiled, ((None, clip) for _ in range(num_clips))):
         pass
 
 
@@ -257,18 +259,27 @@ def _real_clips(videos: list[Path]) -> Iterator[Frames]:
 
 
 def _compile_length(ir: Path, length: int, winograd: bool) -> Any:
-    model = with_logits_as_output(read_ir(ir))
-    size = load_spec().frame_size
-    model.reshape([1, length, size, size, 3])
     return compile_model(
-        model, "CPU", "f32", cache=False, convolution=None if winograd else "direct"
+        read_ir(ir),
+        "CPU",
+        "f32",
+        form=window_form(length),
+        cache=False,
+        convolution=None if winograd else "direct",
     )
 
 
 def _logits(compiled: Any, video: Frames) -> NDArray[np.float32]:
-    """Return the logits of a video, (logits, 400)."""
-    output = compiled(video, share_inputs=True)[0][0]
-    return np.moveaxis(output, output.shape.index(400), -1).reshape(-1, 400).copy()
+    """Return the logits of a video, (positions, 400)."""
+    logits: NDArray[np.float32] = compiled(video, share_inputs=True)[0][0, :, NUM_FEATURES:].copy()
+    return logits
+
+
+def _probabilities(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    mean = MeanLogits()
+    for row in logits:
+        mean.add(0, np.concatenate([np.empty(NUM_FEATURES, np.float32), row])[np.newaxis])
+    return mean.probabilities()
 
 
 def _in_fresh_process(function: Callable[..., _Fresh], *arguments: Any) -> _Fresh:
@@ -283,6 +294,7 @@ def _infer_one(ir: Path, name: str) -> _Fresh:
     clip = np.random.default_rng(0).integers(0, 256, load_spec().clip_shape, np.uint8)
     start = time.perf_counter()
     model = _load(ir, name, cache=True)
+    _ = model.networks.clip
     load_seconds = time.perf_counter() - start
     model.predict(clip)
     status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")

@@ -17,7 +17,8 @@ import PIL.Image  # noqa: F401 (imported once, before the fork)
 import pooch
 import requests  # noqa: F401
 
-from i3d_rgb_tf import cli
+from fake_networks import FakeNetworks
+from i3d_rgb_tf import cli, model
 from i3d_rgb_tf.commands import COMMANDS
 from i3d_rgb_tf.errors import ModelError
 from i3d_rgb_tf.hashes import Checksum
@@ -243,6 +244,29 @@ def evaluate(work: Path) -> int:
     return command(work, "evaluate", *arguments, "-o", work / "out", "--workers", "1")
 
 
+# features: of a short video, in windows.
+
+
+def make_video(work: Path) -> int:
+    write_video(inputs(work) / "a.mp4", [gray(100)] * 20)
+    FakeNetworks(inputs(work) / "small.xml")
+    return 0
+
+
+def make_features(work: Path) -> int:
+    make_video(work)
+    return features("--window", "16", "--logits")(work)
+
+
+def features(*options: str) -> Callable[[Path], int]:
+    def run(work: Path) -> int:
+        networks = FakeNetworks(inputs(work) / "small.xml")
+        model.load_model = lambda *_, **__: SimpleNamespace(networks=networks)
+        return command(work, "features", inputs(work) / "a.mp4", "-o", work / "out", *options)
+
+    return run
+
+
 # zoo: with a zoo that has an entry of its own.
 
 
@@ -280,6 +304,8 @@ SCENARIOS = {
     "quantize": Scenario(make_quantizable, quantize_small),
     "prepare": Scenario(make_changed_dataset, prepare, status=1),
     "evaluate": Scenario(make_prepared, evaluate),
+    "features": Scenario(make_video, features("--window", "16", "--logits")),
+    "features-over": Scenario(make_features, features("--window", "9", "--overwrite")),
     "register": Scenario(make_zoo, zoo("register")),
     "unregister": Scenario(make_registered, zoo("unregister")),
 }

@@ -140,6 +140,8 @@ class RandomLayers:
     """Makes layers of 3-D networks with random weights, from outputs or nodes to outputs."""
 
     random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
+    positive: bool = False
+    """Whether all weights are positive, so that whatever a layer reads leaves a trace."""
 
     def convolution(
         self,
@@ -154,6 +156,7 @@ class RandomLayers:
         num_inputs = _output(source).get_partial_shape()[1].get_max_length()
         shape = (num_outputs, num_inputs, *kernel)
         weights = self.random.normal(size=shape) / np.sqrt(np.prod(shape[1:]))
+        weights = np.abs(weights) if self.positive else weights
         constant = operations.constant(weights.astype(np.float32))
         sides = pads or (_ZEROS, _ZEROS)
         padding = "explicit" if pads else "same_upper"
@@ -199,22 +202,70 @@ def small_i3d(num_frames: int, width: int = 20) -> openvino.Model:
 
     Its input is (1, 3, frames, 224, width), its output what the last layer with a ReLU makes.
     """
-    layers = RandomLayers()
     pixels = operations.parameter([1, 3, num_frames, 224, width], np.float32)
+    output = _all_stages(RandomLayers(), pixels)
+    return openvino.Model([output], [pixels], "small_i3d")
+
+
+def _all_stages(layers: RandomLayers, output: Any, *, shrinks: bool = True) -> Any:
+    """Return what the stages of the network make, with 3 channels in each layer.
+
+    If they are not to make the frames smaller, they have no strides in space.
+    """
 
     def apply(source: Any, layer: Conv | MaxPool) -> Any:
+        strides = layer.stride if shrinks else (layer.stride[0], 1, 1)
         if isinstance(layer, MaxPool):
-            return max_pool(source, layer.kernel, layer.stride)
-        return layers.unit(source, 3, layer.kernel, layer.stride)
+            return max_pool(source, layer.kernel, strides)
+        return layers.unit(source, 3, layer.kernel, strides)
 
-    output = pixels
     for stage in STAGES:
         if isinstance(stage, Mixed):
             branches = [reduce(apply, branch, output) for branch in stage.branches]
             output = operations.concat(branches, 1).output(0)
         else:
             output = apply(output, stage)
-    return openvino.Model([output], [pixels], "small_i3d")
+    return output
+
+
+def small_positions(
+    num_frames: int, *, height: int = 8, width: int = 10, positive: bool = False
+) -> openvino.Model:
+    """Return the network of `small_i3d` up to its average pool, for small frames.
+
+    Its input is (1, frames, 3, height, width), whose middle is 100; its output (1, positions, 12).
+    """
+    layers = RandomLayers(positive=positive)
+    pixels = operations.parameter([1, num_frames, 3, height, width], np.float32)
+    centred = operations.multiply(operations.subtract(pixels, np.float32(100)), np.float32(1 / 50))
+    output = _all_stages(layers, operations.transpose(centred, np.array([0, 2, 1, 3, 4])))
+    kernel = (AVERAGE_POOL[0], *(-(-side // 32) for side in (height, width)))
+    pool = operations.avg_pool(output, _ONES, _ZEROS, _ZEROS, kernel, exclude_pad=False)
+    rows = operations.reshape(
+        operations.transpose(pool, np.array([0, 2, 1, 3, 4])), np.array([1, -1, 12]), False
+    )
+    return openvino.Model([rows], [pixels], "small_positions")
+
+
+def save_small_i3d(path: Path, seed: int = 0) -> Path:
+    """Save an IR with the inputs and outputs of the real network, and its layers in time.
+
+    It sees the mean of each 32x32 pixels, and has few channels until the 1024 features.
+    """
+    layers = RandomLayers(np.random.default_rng(seed))
+    strides = [1, 32, 32]
+    pixels = operations.parameter([1, 79, 3, 224, 224], np.float32, name="Placeholder")
+    centred = operations.multiply(operations.subtract(pixels, np.float32(100)), np.float32(1 / 50))
+    net = operations.transpose(centred, np.array([0, 2, 1, 3, 4]))
+    net = operations.avg_pool(net, strides, _ZEROS, _ZEROS, strides, exclude_pad=False)
+    net = layers.unit(_all_stages(layers, net, shrinks=False), 1024, _ONES)
+    pool = operations.avg_pool(net, _ONES, _ZEROS, _ZEROS, AVERAGE_POOL, exclude_pad=False)
+    logits = layers.bias(layers.convolution(pool, 400, _ONES))
+    rows = operations.squeeze(logits, np.array([3, 4]))
+    output = operations.softmax(operations.reduce_mean(rows, np.array([2]), False), 1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    openvino.save_model(openvino.Model([output], [pixels], "small"), path, compress_to_fp16=False)
+    return path
 
 
 def logits_over_time(values: np.ndarray) -> np.ndarray:

@@ -148,7 +148,7 @@ def test_every_figure_is_measured(tree, spec, tmp_path, monkeypatch, capfd):
     assert figures["uncached_first_result_seconds"] > 0.2 * figures["fastest_seconds"]
     assert 0.02 < figures["clips_per_second"] * figures["latency_seconds"] < 50
     assert 200 < figures["peak_megabytes"] < 3000
-    assert figures["video"]["num_clips"] == 1
+    assert figures["video"]["num_frames"] == 30
     ratio = figures["video"]["seconds"] / figures["latency_seconds"]
     assert figures["video"]["times_inference"] == pytest.approx(ratio)
     assert (result["device"], result["recommended"]) == ("CPU", "FP16")
@@ -180,7 +180,7 @@ def fake_processes(monkeypatch, convolution):
                 500.0,
                 convolution if run.winograd else "direct",
             ),
-            "time_video": (6.0, 5),
+            "time_video": (6.0, 395),
             "time_throughput": 3.0,
         }[ran[-1]]
 
@@ -221,7 +221,7 @@ def test_the_figures_are_those_of_the_measuring_processes(small_tree, fake_proce
     found = (result.fastest_seconds, result.latency_seconds, result.slowest_seconds)
     assert found == (0.5, 0.6, 0.7)
     assert (result.clips_per_second, result.peak_megabytes) == (3.0, 500.0)
-    assert (result.video.seconds, result.video.num_clips) == (6.0, 5)
+    assert (result.video.seconds, result.video.num_frames) == (6.0, 395)
     assert result.video.times_inference == pytest.approx(6.0 / (5 * 0.6))
 
 

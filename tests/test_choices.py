@@ -16,11 +16,15 @@ from openvino.properties.hint import PerformanceMode
 
 import i3d_rgb_tf
 from i3d_rgb_tf.choices import (
+    CROP_COUNTS,
     FLOAT_PRECISIONS,
     INFERENCE_PRECISIONS,
+    LAST_WINDOWS,
     LAYOUTS,
     PERFORMANCE_HINTS,
+    POOLINGS,
     PRECISIONS,
+    PRESET_NAMES,
     PROTOCOL_NAMES,
     SOURCES,
     UNKNOWN_WEIGHTS,
@@ -168,6 +172,10 @@ def _choices(command: str, option: str) -> tuple[str, ...]:
         ("classify", "--performance-hint", tuple(each.lower() for each in PERFORMANCE_HINTS)),
         ("benchmark", "--performance-hint", tuple(each.lower() for each in PERFORMANCE_HINTS)),
         ("evaluate", "--protocol", PROTOCOL_NAMES),
+        ("features", "--crops", CROP_COUNTS),
+        ("features", "--last-window", LAST_WINDOWS),
+        ("features", "--pooling", POOLINGS),
+        ("features", "--preset", PRESET_NAMES),
         ("zoo run", "tool", ZOO_TOOLS),
     ],
 )

@@ -9,22 +9,28 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import openvino
 import pytest
 
-from i3d_rgb_tf import classify, load_model
-from i3d_rgb_tf.classify import Model, classify_while_loading
+from i3d_rgb_tf import load_model
+from i3d_rgb_tf import model as model_module
+from i3d_rgb_tf.classify import classify_while_loading
 from i3d_rgb_tf.cli import main
 from i3d_rgb_tf.errors import DatasetError, ModelError, VideoError
-from i3d_rgb_tf.ir.files import find_model
+from i3d_rgb_tf.inference.dense import CHUNK_FRAMES
+from i3d_rgb_tf.inference.networks import Network
+from i3d_rgb_tf.ir.compile import compile_model
+from i3d_rgb_tf.ir.files import find_model, read_ir
 from i3d_rgb_tf.ir.winograd.rewrite import rewrite
 from i3d_rgb_tf.labels import load_labels
+from i3d_rgb_tf.model import Model
 from i3d_rgb_tf.reference import waves_clip
 from i3d_rgb_tf.video import clips as video_clips
-from i3d_rgb_tf.video.clips import center_crop, split_clips
+from i3d_rgb_tf.video.clips import center_crop
 from i3d_rgb_tf.video.decode import read_frames
 from networks import save_convolution_network
 from videos import gray, write_video
@@ -65,7 +71,7 @@ def golden(cricket):
     return clips, {name: each["probabilities"] for name, each in references.items()}
 
 
-_LOAD = "import sys; from i3d_rgb_tf import load_model; load_model(sys.argv[1], {})"
+_LOAD = "import sys; from i3d_rgb_tf import load_model; load_model(sys.argv[1], {}).networks.clip"
 _F32 = {"inference_precision": "f32"}
 
 
@@ -100,7 +106,7 @@ def test_many_videos_get_the_golden_probabilities_in_every_mode(
     assert [each.video for each in found] == ["waves", "cricket"]
     assert found[1].predictions[0].label == "playing cricket"
     for each in found:
-        assert each.num_clips == 1
+        assert each.num_positions == 9
         assert np.abs(each.probabilities - expected[each.video]).max() <= 1e-5
 
 
@@ -116,18 +122,19 @@ def test_uint8_and_float32_frames_give_the_same_predictions(model, model_root, s
     assert np.abs(from_bytes - expected["cricket"]).max() <= 1e-5
 
 
-def test_the_probabilities_of_a_video_are_the_mean_of_its_clips(model, basketball):
-    frames = list(read_frames(basketball))
-    clips = list(split_clips((center_crop(frame, 224) for frame in frames), 79))
-    expected = np.mean([model.predict(clip.frames) for clip in clips], axis=0)
+def test_the_probabilities_of_a_video_are_those_of_one_pass(model, model_root, spec, basketball):
+    frames = np.stack([center_crop(frame, 224) for frame in read_frames(basketball)])
+    whole = read_ir(spec.ir_path(model_root, "FP32"))
+    whole.reshape([1, len(frames), 3, 224, 224])
+    expected = compile_model(whole, "CPU", "f32", convolution="direct", cache=False)(frames[None])
 
     found = model.classify(basketball, top_k=3)
 
-    assert (found.num_frames, found.num_clips, found.duration_seconds) == (120, 2, 4.8)
+    assert (found.num_frames, found.num_positions, found.duration_seconds) == (120, 14, 4.8)
     assert found.weights == "rgb_scratch"
     assert found.predictions[0].label == "shooting basketball"
     assert len(found.predictions) == 3
-    assert np.abs(found.probabilities - expected).max() <= 1e-6
+    assert np.abs(found.probabilities - expected[0][0]).max() <= 1e-5
     for prediction in found.predictions:
         assert prediction.label == load_labels()[prediction.index]
         assert prediction.probability == found.probabilities[prediction.index]
@@ -173,7 +180,7 @@ def test_top_k_out_of_range_is_refused(model, top_k):
     with pytest.raises(ValueError, match=f"top_k is {top_k}, expected 1..400"):
         model.classify("any.mp4", top_k=top_k)
     with pytest.raises(ValueError, match=f"top_k is {top_k}, expected 1..400"):
-        next(classify_while_loading(lambda: model, ["any.mp4"], top_k=top_k))
+        next(classify_while_loading(lambda: model.networks, ["any.mp4"], top_k=top_k))
     with pytest.raises(ValueError, match=f"top_k is {top_k}, expected 1..400"):
         model.classify_frames([], frames_per_second=25, top_k=top_k)
 
@@ -217,8 +224,37 @@ class OneStream:
         return openvino.Tensor(np.float32([self.probabilities]))
 
 
+class ChunkStream(OneStream):
+    """A device that takes chunks of frames; nothing is carried over."""
+
+    inputs = outputs = ()
+
+    def input(self, index):
+        shapes = [(1, 6 + CHUNK_FRAMES, 224, 224, 3), (56 + CHUNK_FRAMES,)]
+        return SimpleNamespace(shape=shapes[index])
+
+    def output(self, index):
+        return SimpleNamespace(shape=(1, CHUNK_FRAMES // 8, 1424))
+
+    def create_infer_request(self):
+        return ChunkStream(self.events)
+
+    def get_output_tensor(self, index):
+        return openvino.Tensor(np.zeros(self.output(0).shape, np.float32))
+
+
+def fake_networks(events, **options):
+    return SimpleNamespace(
+        path=Path("x.xml"),
+        weights="unknown",
+        convolution="direct",
+        clip=Network(OneStream(events, **options), "direct"),
+        dense=Network(ChunkStream(events), "direct"),
+    )
+
+
 def fake_model(events, **options):
-    return Model(Path("x.xml"), "unknown", OneStream(events, **options), "direct")
+    return Model(fake_networks(events, **options))
 
 
 def read_one_clip(path):
@@ -236,7 +272,7 @@ def test_equal_probabilities_are_in_the_order_of_the_labels(monkeypatch):
     assert [each.index for each in found] == [*range(1, 400, 2), *range(0, 400, 2)]
 
 
-def test_the_next_video_is_decoded_while_the_last_clips_of_one_are_inferred(monkeypatch):
+def test_the_next_video_is_decoded_while_one_is_inferred(monkeypatch):
     events = []
 
     def read(path):
@@ -253,7 +289,7 @@ def test_the_next_video_is_decoded_while_the_last_clips_of_one_are_inferred(monk
     assert (first.video, first.num_frames, first.predictions[0].index) == ("1", 79, 7)
     assert isinstance(second, VideoError)
     assert (third.video, third.predictions[0].probability) == ("3", 1.0)
-    assert events[:6] == ["open 1", "infer 1", "open 2", "infer 2", "open 3", "wait"]
+    assert events[:7] == ["open 1", "infer 1", "open 2", "open 3", "infer 3", "open 4", "wait"]
     # No further than a clip ahead, however many videos there are.
     assert "open 5" in events
     assert "open 6" not in events
@@ -264,21 +300,22 @@ def test_frames_are_taken_while_the_device_infers():
     taken = []
 
     def frames():
-        for index in range(10 * 2 * 79):
+        for index in range(2 * 800):
             taken.append(index)
-            yield np.full((256, 256, 3), index // (2 * 79), np.uint8)
+            yield np.full((256, 256, 3), index // 160, np.uint8)
 
     class Watched(list):
         def append(self, event):
-            events.append((event, len(taken)))
+            events.append((event, len(taken) // 2))
 
     found = fake_model(Watched()).classify_frames(frames(), frames_per_second=50)
 
-    assert (found.num_clips, found.num_frames, found.video) == (10, 790, "")
-    # The first clip is on the device when its frames are taken, and so on.
-    inferred = [number for event, number in events if event.startswith("infer")]
-    assert inferred == [2 * 79 * count for count in range(1, 11)]
-    assert events[2][0] == "wait"
+    assert (found.num_positions, found.num_frames, found.video) == (99, 800, "")
+    # Until it is known that the video is long, frames are held. Then each chunk is on the device
+    # when its frames are taken, and the eight that show that the video goes on.
+    started = [number for event, number in events if event.startswith("infer")]
+    assert started[:4] == [385, 385, 385, 385]
+    assert started[4:10] == [408, 488, 568, 648, 728, 800]
 
 
 def test_no_frames_are_an_error():
@@ -323,13 +360,13 @@ def test_the_first_video_is_read_while_the_model_is_loaded(tmp_path):
 
     def load():
         assert is_read.wait(timeout=30)
-        return fake_model([])
+        return fake_networks([])
 
     (result,) = classify_while_loading(load, videos())
     assert isinstance(result, VideoError)
 
     with pytest.raises(ModelError, match="no model at"):
-        list(classify_while_loading(lambda: load_model(tmp_path / "x.xml"), videos()))
+        list(classify_while_loading(lambda: load_model(tmp_path / "x.xml").networks, videos()))
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
@@ -342,7 +379,7 @@ def test_an_interrupt_during_the_first_read_leaves_no_thread(error):
 
     def load():
         loaded.set()
-        return fake_model([])
+        return fake_networks([])
 
     with pytest.raises(error):
         next(classify_while_loading(load, videos()))
@@ -361,7 +398,7 @@ def test_a_result_is_printed_before_the_last_video_is_read(monkeypatch, tmp_path
         yield from read_one_clip(path)
 
     monkeypatch.setattr(video_clips, "read_frames", read)
-    monkeypatch.setattr(classify, "load_model", lambda *_, **__: fake_model([]))
+    monkeypatch.setattr(model_module, "load_model", lambda *_, **__: fake_model([]))
 
     # Like a pipe, a file gets nothing before it is flushed.
     with printed.open("w", encoding="utf-8") as file:
@@ -399,7 +436,7 @@ def test_json_has_the_documented_fields_and_a_bad_video_does_not_stop_the_others
         "video",
         "num_frames",
         "duration_seconds",
-        "num_clips",
+        "num_positions",
         "weights",
         "model",
         "convolution",
@@ -486,7 +523,7 @@ def test_text_names_the_video_and_its_actions(model_root, basketball, capsys):
     assert main(["classify", str(basketball), "-d", str(model_root), "--top-k", "1"]) == 0
 
     head, first = capsys.readouterr().out.splitlines()
-    assert head == f"{basketball}: 4.8 s, 120 frames, 2 clips, weights rgb_scratch"
+    assert head == f"{basketball}: 4.8 s, 120 frames, 14 positions, weights rgb_scratch"
     assert first.endswith("  shooting basketball")
 
 
@@ -510,4 +547,4 @@ def test_classifying_a_video_imports_no_slow_module_that_it_does_not_need(model_
 
 def test_a_single_path_is_not_a_list_of_videos():
     with pytest.raises(TypeError, match="expected a list of paths; use classify for one"):
-        Model(Path("x.xml"), "unknown", None, "direct").classify_all("a.mp4")
+        fake_model([]).classify_all("a.mp4")

@@ -30,6 +30,9 @@ import i3d_rgb_tf
 from i3d_rgb_tf.cli import build_parser, main
 from i3d_rgb_tf.commands import COMMANDS
 from i3d_rgb_tf.commands.demo import fetch_video
+from i3d_rgb_tf.commands.features import _settings as feature_settings
+from i3d_rgb_tf.features.presets import PRESETS
+from i3d_rgb_tf.inference.receptive_field import RECEPTIVE_FRAMES, TIME_STRIDE, center_frame
 from i3d_rgb_tf.weights.tensors import Tensors
 from test_layers import ROOMS, WINGS, wing
 
@@ -39,6 +42,8 @@ PAGES = [README, *sorted(REPOSITORY.glob("docs/*.md"))]
 CONTRIBUTING = REPOSITORY / "CONTRIBUTING.md"
 OTHERS = [CONTRIBUTING, REPOSITORY / "CHANGELOG.md", REPOSITORY / "bench" / "README.md"]
 OTHERS += sorted(REPOSITORY.glob("models/public/*/README.md"))
+RUN_ELSEWHERE = {"own-classes.md": "test_own_classes.py"}
+"""Pages that need other videos, and the tests that run them."""
 FIRST_SCREEN = 40
 """Lines of README.md that a visitor sees before scrolling."""
 
@@ -147,6 +152,22 @@ def run_console(block: Block) -> None:
         assert status == 0 or is_shown or "i3d-rgb-tf: error: " in expected, command
 
 
+def run_page(page: Path) -> dict[str, Any]:
+    """Run the blocks of a page from top to bottom; return what its python blocks define."""
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    printed = ""
+    for block in read_blocks(page):
+        if block.reason:
+            continue
+        if block.language == "python":
+            printed = run_python(block, page, namespace)
+        elif block.language == "text":
+            assert_same_output(printed, block.text)
+        elif block.language == "console":
+            run_console(block)
+    return namespace
+
+
 @pytest.fixture
 def folder(
     repository: Path,
@@ -168,19 +189,12 @@ def folder(
     return tmp_path
 
 
-@pytest.mark.parametrize("page", PAGES, ids=by_name)
-def test_the_snippets_of_a_page_run_from_top_to_bottom(page: Path, folder: Path) -> None:
-    namespace: dict[str, Any] = {"__name__": "__main__"}
-    printed = ""
-    for block in read_blocks(page):
-        if block.reason:
-            continue
-        if block.language == "python":
-            printed = run_python(block, page, namespace)
-        elif block.language == "text":
-            assert_same_output(printed, block.text)
-        elif block.language == "console":
-            run_console(block)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.name not in RUN_ELSEWHERE], ids=by_name
+)
+@pytest.mark.usefixtures("folder")
+def test_the_snippets_of_a_page_run_from_top_to_bottom(page: Path) -> None:
+    run_page(page)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=by_name)
@@ -332,6 +346,45 @@ def test_the_errors_in_the_questions_are_messages_of_the_package() -> None:
     for message in quoted:
         for part in filter(None, message.split("...")):
             assert any(part.strip() in text for text in texts), message
+
+
+FEATURES = REPOSITORY / "docs" / "features.md"
+
+
+def table_rows(page: Path) -> Iterator[list[str]]:
+    """Yield the cells of each line of the tables of a page."""
+    for line in without_blocks(page).splitlines():
+        if line.startswith("| "):
+            yield [cell.strip() for cell in line.strip("|").split(" | ")]
+
+
+def test_the_page_on_features_has_the_settings_and_sources_of_every_preset() -> None:
+    rows = {row[0].strip("`"): row for row in table_rows(FEATURES)}
+
+    assert PRESETS.keys() <= rows.keys()
+    for name, preset in PRESETS.items():
+        options = rows[name][1].strip("`").split()
+        arguments = ["features", "video.mp4", "-o", "out"]
+        settings = [
+            feature_settings(build_parser().parse_args([*arguments, *given]))
+            for given in (options, ["--preset", name])
+        ]
+        assert settings == [preset.settings] * 2, name
+        source = re.search(r"github\.com/[\w./-]+\w", preset.source)
+        assert source
+        assert source[0] in " ".join(rows[name]), name
+
+
+def test_the_page_on_features_has_the_receptive_field() -> None:
+    rows = {row[0]: row[1:] for row in table_rows(FEATURES)}
+
+    assert rows["from one row to the next (stride)"] == [f"{TIME_STRIDE}", "0.32 s"]
+    assert rows["what a row depends on (receptive field)"] == [f"{RECEPTIVE_FRAMES}", "4.28 s"]
+    for remainder in range(4):
+        for length in (100, 104):
+            center = center_frame(0, length + remainder)
+            expected = [str(center), f"{(center + 0.5) / 25:.2f} s"]
+            assert rows[str(remainder)] == expected, remainder
 
 
 def anchors(page: Path) -> set[str]:

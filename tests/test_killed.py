@@ -62,6 +62,9 @@ def stop_at_each_operation(
         ("quantize", "SIGTERM", 1, 1),
         ("prepare", "SIGKILL", 1, 7),
         ("evaluate", "SIGKILL", 1, 3),
+        ("features", "SIGKILL", 1, 1),
+        ("features", "SIGINT", 1, 1),
+        ("features-over", "SIGKILL", 1, 1),
         ("register", "SIGKILL", 1, 8),
         ("unregister", "SIGKILL", 1, 3),
         # Only some operations, and each that moves or deletes.

@@ -9,7 +9,7 @@ import pytest
 
 _START = """
 import sys
-from i3d_rgb_tf import classify
+from i3d_rgb_tf import model
 from i3d_rgb_tf.cli import main
 
 CONVERTER = "openvino.tools.ovc"
@@ -19,7 +19,7 @@ def load(*_, **options):
     print(openvino.Core.__name__, CONVERTER in sys.modules)
     raise SystemExit
 
-classify.load_model = load
+model.load_model = load
 {before}
 try:
     main(["classify", "video.mp4"])

@@ -4,34 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-import openvino
-import openvino.opset13 as operations
 import pytest
 
 from i3d_rgb_tf.commands.demo import fetch_video
-
-
-def save_small_ir(path: Path, seed: int) -> Path:
-    """Save a network with the inputs and outputs of I3D that sees brightness over time only."""
-    weights = np.random.default_rng(seed).normal(size=(1, 1, 400)).astype(np.float32)
-    clip = operations.parameter([1, 79, 3, 224, 224], np.float32)
-    brightness = operations.reduce_mean(clip, np.int64([2, 3, 4]))
-    logits = operations.multiply(operations.unsqueeze(brightness, np.int64(2)), weights)
-    mean = operations.reduce_mean(logits, np.int64([1]))
-    model = openvino.Model([operations.softmax(mean, 1)], [clip], "small")
-    openvino.save_model(model, path, compress_to_fp16=False)
-    return path
+from networks import save_small_i3d
 
 
 @pytest.fixture(scope="session")
 def small_ir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_small_ir(tmp_path_factory.mktemp("small") / "small.xml", seed=0)
+    return save_small_i3d(tmp_path_factory.mktemp("small") / "small.xml")
 
 
 @pytest.fixture(scope="session")
 def other_small_ir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_small_ir(tmp_path_factory.mktemp("other") / "other.xml", seed=1)
+    return save_small_i3d(tmp_path_factory.mktemp("other") / "other.xml", seed=1)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ import pytest
 from i3d_rgb_tf.choices import InferencePrecision, ProtocolName
 from i3d_rgb_tf.errors import DeviceError, VideoError
 from i3d_rgb_tf.evaluation.predict import Network, load_network
-from i3d_rgb_tf.evaluation.protocols import PROTOCOLS, Protocol
+from i3d_rgb_tf.evaluation.protocols import PROTOCOLS
 from i3d_rgb_tf.ir.winograd.rewrite import rewrite
 from i3d_rgb_tf.spec import ModelSpec
-from networks import save_convolution_network
+from networks import save_small_i3d
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +37,13 @@ def _values(*numbers: float) -> np.ndarray:
 
 
 def test_a_truncated_video_does_not_affect_the_others(double: openvino.CompiledModel) -> None:
-    def read(path: Path) -> Iterator[tuple[slice, np.ndarray]]:
-        yield slice(None), _values(float(path.name))
+    def read(path: Path) -> Iterator[tuple[None, np.ndarray]]:
+        yield None, _values(float(path.name))
         if path.name == "2":
             raise VideoError("it was cut")
-        yield slice(None), _values(0)
+        yield None, _values(0)
 
-    protocol = Protocol("", reads_frames=False, read=read, combine=PROTOCOLS["clip"].combine)
+    protocol = replace(PROTOCOLS["clip"], read=read)
     network = Network(double, "unknown", protocol, "direct")
     results = list(network.predict([(name, Path(name)) for name in ("1", "2", "3")]))
 
@@ -88,10 +89,11 @@ def test_an_unsuitable_device_is_an_error_of_one_line(
         ("zoo", "f32", True, "winograd"),
         ("clip", "f32", False, "direct"),
         ("clip", "bf16", True, "direct"),
-        ("paper", "f32", True, "direct"),
+        ("paper", "f32", True, "winograd"),
+        ("paper", "bf16", True, "direct"),
     ],
 )
-def test_a_protocol_with_a_fixed_number_of_frames_is_rewritten_in_f32(
+def test_the_network_of_a_protocol_is_rewritten_in_f32(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     protocol: ProtocolName,
@@ -108,7 +110,7 @@ def test_a_protocol_with_a_fixed_number_of_frames_is_rewritten_in_f32(
         return rewrite(model)
 
     monkeypatch.setattr("i3d_rgb_tf.ir.compile.rewrite", spy)
-    path = save_convolution_network(tmp_path / "small.xml")
+    path = save_small_i3d(tmp_path / "small.xml")
     try:
         network = load_network(
             path,

@@ -15,7 +15,6 @@ from i3d_rgb_tf.choices import PROTOCOL_NAMES
 from i3d_rgb_tf.errors import DatasetError
 from i3d_rgb_tf.evaluation import protocols
 from i3d_rgb_tf.evaluation.protocols import PROTOCOLS, clip_starts
-from i3d_rgb_tf.inference.receptive_field import count_logits
 from videos import gray, places, ramp, write_video
 
 
@@ -95,7 +94,7 @@ def long_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_long_video_is_never_entirely_in_memory(
     long_video: Path, monkeypatch: pytest.MonkeyPatch, protocol: str
 ) -> None:
-    monkeypatch.setattr(protocols, "MOST_FRAMES", 128)
+    monkeypatch.setattr(protocols, "_MOST_HELD", 128)
     tracemalloc.start()
     try:
         for _ in inputs(protocol, long_video):
@@ -120,19 +119,22 @@ def test_clip_takes_the_middle_of_a_long_video(long_video: Path) -> None:
 def test_paper_loops_a_short_video_until_it_is_long_enough(tmp_path: Path, num_frames: int) -> None:
     video = write_video(tmp_path / "x.mp4", ramp(num_frames), options={"crf": "1"})
 
-    ((logits, part),) = PROTOCOLS["paper"].read(video)
+    parts = list(PROTOCOLS["paper"].read(video))
 
-    assert part.dtype == np.uint8
     expected = [index % num_frames for index in range(max(9, num_frames))]
-    assert places(part) == expected
-    assert logits == slice(0, count_logits(len(expected)))
+    assert places(np.concatenate([frames for _, frames in parts])) == expected
+    assert {count for count, _ in parts} == {len(expected)}
+    assert {frames.dtype for _, frames in parts} == {np.dtype(np.uint8)}
 
 
-def test_paper_reads_a_long_video_in_chunks_without_a_gap(long_video: Path) -> None:
-    parts = [(len(part), logits) for logits, part in PROTOCOLS["paper"].read(long_video)]
+def test_paper_reads_each_frame_of_a_long_video_once(long_video: Path) -> None:
+    parts = list(PROTOCOLS["paper"].read(long_video))
 
-    assert {length for length, _ in parts} == {380}
-    assert sum(logits.stop - logits.start for _, logits in parts) == count_logits(1500)
+    frames = np.concatenate([part for _, part in parts])
+    assert {count for count, _ in parts} == {1500}
+    assert len(frames) == 1500
+    levels = frames.mean(axis=(1, 2, 3))
+    assert np.abs(levels - [10 + index // 8 for index in range(1500)]).max() < 2
 
 
 @pytest.mark.parametrize(
@@ -154,14 +156,3 @@ def test_zoo_stretches_a_flat_frame_as_accuracy_check_does(
     large = cv2.resize(small.astype(np.float32), grown)
     top, left = ((side - 224) // 2 for side in large.shape[:2])
     np.testing.assert_array_equal(clip[0], large[top : top + 224, left : left + 224])
-
-
-def test_paper_accepts_either_axis_of_the_logits_as_time() -> None:
-    logits = np.random.default_rng(0).normal(size=(400, 9)).astype(np.float32)
-    part = slice(2, 7)
-
-    found = PROTOCOLS["paper"].combine([(part, logits), (part, logits.T)])
-
-    assert found.shape == (1, 400)
-    mean = logits[:, part].mean(axis=1)
-    np.testing.assert_allclose(found[0], np.exp(mean) / np.exp(mean).sum(), rtol=1e-5)

@@ -10,7 +10,6 @@ import openvino
 import pytest
 
 from i3d_rgb_tf.choices import LAYOUTS, Layout
-from i3d_rgb_tf.evaluation.protocols import PROTOCOLS
 from i3d_rgb_tf.ir import convolution
 from i3d_rgb_tf.ir.convolution import choose_convolution
 from i3d_rgb_tf.ir.files import read_ir
@@ -89,7 +88,8 @@ def test_the_model_decides_as_well(processor: Any, path: Path, tmp_path: Path) -
     processor("x86_64", BF16)
     floats = read_ir(path)
     quantized = read_ir(save_convolution_network(tmp_path / "int8.xml", quantized=True))
-    varying = PROTOCOLS["paper"].adapt(read_ir(path))
+    varying = read_ir(path)
+    varying.reshape([1, -1, 3, 224, 224])
     without = read_ir(save_small_network(tmp_path / "small.xml"))
 
     assert choose_for(floats) == "winograd"

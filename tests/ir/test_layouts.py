@@ -53,10 +53,12 @@ def test_another_layout_is_none(shape):
     assert find_layout(openvino.Model([pixels], [pixels])) is None
 
 
-def test_a_model_with_two_inputs_has_no_layout():
-    pixels = [operations.parameter(input_shape("NDHWC"), np.float32) for _ in range(2)]
+def test_the_layout_is_that_of_the_first_input():
+    shapes = input_shape("NDHWC"), (7,)
+    inputs = [operations.parameter(shape, np.float32) for shape in shapes]
 
-    assert find_layout(openvino.Model(pixels, pixels)) is None
+    assert find_layout(openvino.Model(inputs, inputs)) == "NDHWC"
+    assert find_layout(openvino.Model(inputs, inputs[::-1])) is None
 
 
 @pytest.mark.parametrize(("old", "new"), list(permutations(LAYOUTS, 2)))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from i3d_rgb_tf.version import __version__
 
 if TYPE_CHECKING:
-    from i3d_rgb_tf.classify import Classification, Model, Prediction, load_model
+    from i3d_rgb_tf.classify import Classification, Prediction
     from i3d_rgb_tf.errors import (
         ChecksumError,
         DatasetError,
@@ -30,8 +30,11 @@ if TYPE_CHECKING:
         WeightsError,
         ZooError,
     )
+    from i3d_rgb_tf.features.result import Features
+    from i3d_rgb_tf.features.settings import FeatureSettings
     from i3d_rgb_tf.ir.convert import convert
     from i3d_rgb_tf.labels import load_labels
+    from i3d_rgb_tf.model import Model, load_model
     from i3d_rgb_tf.quantization.acceptance import Agreement, QuantizationRecord
     from i3d_rgb_tf.quantization.quantize import Quantization, quantize
     from i3d_rgb_tf.weights.sources import FrozenGraph, download
@@ -44,6 +47,8 @@ __all__ = [
     "DependencyError",
     "DeviceError",
     "DownloadError",
+    "FeatureSettings",
+    "Features",
     "FrozenGraph",
     "I3DError",
     "Model",
@@ -67,15 +72,17 @@ __all__ = [
 _MODULES = {
     "Agreement": "quantization.acceptance",
     "Classification": "classify",
+    "FeatureSettings": "features.settings",
+    "Features": "features.result",
     "FrozenGraph": "weights.sources",
-    "Model": "classify",
+    "Model": "model",
     "Prediction": "classify",
     "Quantization": "quantization.quantize",
     "QuantizationRecord": "quantization.acceptance",
     "convert": "ir.convert",
     "download": "weights.sources",
     "load_labels": "labels",
-    "load_model": "classify",
+    "load_model": "model",
     "quantize": "quantization.quantize",
 }
 """Where each name is, unless it is an error; its module is imported when it is first used."""

@@ -20,13 +20,14 @@ from i3d_rgb_tf.choices import (
     PerformanceHint,
     Precision,
 )
-from i3d_rgb_tf.classify import Model, load_model
 from i3d_rgb_tf.errors import DeviceError
 from i3d_rgb_tf.inference.pipeline import infer_in_order
 from i3d_rgb_tf.ir.compile import compile_model
 from i3d_rgb_tf.ir.files import ConvertedModel, find_model, list_models, read_ir
+from i3d_rgb_tf.model import Model, load_model
 from i3d_rgb_tf.quantization.acceptance import QuantizationRecord, read_record
 from i3d_rgb_tf.reference import waves_clip
+from i3d_rgb_tf.spec import load_spec
 from i3d_rgb_tf.video.decode import read_frames
 
 __all__ = ["Benchmark", "Measurement", "VideoMeasurement", "benchmark", "recommend"]
@@ -43,10 +44,10 @@ class VideoMeasurement:
 
     seconds: float
     """Median time."""
-    num_clips: int
-    """Clips in it."""
+    num_frames: int
+    """Frames at 25 per second."""
     times_inference: float
-    """Time over the latency of its clips; under 1 where several are inferred at once."""
+    """Time over that of as many frames in clips."""
 
 
 @dataclass(frozen=True)
@@ -230,9 +231,10 @@ def _measure(model: ConvertedModel, run: _Run, video: Path | None, rounds: int) 
     latency = statistics.median(seconds)
     measured_video = None
     if video is not None:
-        video_seconds, num_clips = _in_new_process(_time_video, run, video)
+        video_seconds, num_frames = _in_new_process(_time_video, run, video)
+        clips = max(1, num_frames / load_spec().num_frames)
         measured_video = VideoMeasurement(
-            video_seconds, num_clips, video_seconds / (num_clips * latency)
+            video_seconds, num_frames, video_seconds / (clips * latency)
         )
     throughput = _in_new_process(_time_throughput, run, rounds)
     return Measurement(
@@ -275,10 +277,10 @@ def _time_latency(run: _Run, rounds: int) -> tuple[list[float], float | None, Co
 
 
 def _time_video(run: _Run, video: Path) -> tuple[float, int]:
-    """Return the median seconds from the file to its labels, and its clips."""
+    """Return the median seconds from the file to its labels, and its frames."""
     model = run.load()
-    num_clips = model.classify(video).num_clips
-    return statistics.median(_seconds(lambda: model.classify(video)) for _ in range(3)), num_clips
+    num_frames = model.classify(video).num_frames
+    return statistics.median(_seconds(lambda: model.classify(video)) for _ in range(3)), num_frames
 
 
 def _time_throughput(run: _Run, rounds: int) -> float:

@@ -8,22 +8,30 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 __all__ = [
+    "CROP_COUNTS",
     "FLOAT_PRECISIONS",
     "INFERENCE_PRECISIONS",
+    "LAST_WINDOWS",
     "LAYOUTS",
     "PERFORMANCE_HINTS",
+    "POOLINGS",
     "PRECISIONS",
+    "PRESET_NAMES",
     "PROTOCOL_NAMES",
     "SOURCES",
     "UNKNOWN_WEIGHTS",
     "WEIGHT_SETS",
     "ZOO_TOOLS",
     "Convolution",
+    "CropCount",
     "FloatPrecision",
     "InferencePrecision",
+    "LastWindow",
     "Layout",
     "PerformanceHint",
+    "Pooling",
     "Precision",
+    "PresetName",
     "ProtocolName",
     "Source",
     "WeightSet",
@@ -77,3 +85,19 @@ PROTOCOL_NAMES: tuple[ProtocolName, ...] = get_args(ProtocolName)
 ZooTool = Literal["downloader", "converter", "info_dumper", "quantizer"]
 """The tools of the zoo, without their ``omz_``."""
 ZOO_TOOLS: tuple[ZooTool, ...] = get_args(ZooTool)
+
+LastWindow = Literal["drop", "pad", "repeat"]
+"""What becomes of the frames at the end of a video that do not fill a window."""
+LAST_WINDOWS: tuple[LastWindow, ...] = get_args(LastWindow)
+
+CropCount = Literal[1, 3, 5, 10]
+"""Squares that are cut from each frame; `i3d_rgb_tf.video.crops` says which."""
+CROP_COUNTS: tuple[CropCount, ...] = get_args(CropCount)
+
+Pooling = Literal["none", "mean"]
+"""A feature for each place in time, or their mean."""
+POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
+
+PresetName = Literal["thumos14", "activitynet", "charades", "captioning", "video_features"]
+"""Published features; `i3d_rgb_tf.features.presets` has their settings."""
+PRESET_NAMES: tuple[PresetName, ...] = get_args(PresetName)

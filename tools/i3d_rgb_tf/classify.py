@@ -1,40 +1,45 @@
-"""Videos -> action labels: `load_model`, and a `Model` that predicts and classifies."""
+"""Videos -> action labels: one pass over the whole video, the mean of its logits, softmax."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import chain, islice
+from functools import partial
+from itertools import chain, groupby, islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from i3d_rgb_tf.choices import Convolution, InferencePrecision, PerformanceHint
-from i3d_rgb_tf.errors import ModelError, VideoError
-from i3d_rgb_tf.inference.pipeline import VideoInput, VideoOutputs, infer_videos, read_videos
-from i3d_rgb_tf.ir.compile import compile_model, inference_errors
-from i3d_rgb_tf.ir.convolution import choose_convolution
-from i3d_rgb_tf.ir.files import find_model, read_ir
-from i3d_rgb_tf.ir.metadata import read_provenance
+from i3d_rgb_tf.choices import Convolution
+from i3d_rgb_tf.errors import VideoError
+from i3d_rgb_tf.inference.dense import MeanLogits, frame_blocks, infer_dense
+from i3d_rgb_tf.inference.networks import Networks
+from i3d_rgb_tf.inference.pipeline import (
+    OutputList,
+    ReadError,
+    infer_videos,
+    read_videos,
+)
+from i3d_rgb_tf.inference.receptive_field import count_logits
 from i3d_rgb_tf.labels import NUM_LABELS, load_labels
 from i3d_rgb_tf.spec import load_spec
-from i3d_rgb_tf.video.clips import center_crop, read_cropped, split_clips
+from i3d_rgb_tf.video.clips import center_crop, loop_frames, read_cropped
 from i3d_rgb_tf.video.decode import FRAMES_PER_SECOND, resample_frames
+from i3d_rgb_tf.video.length import count_frames
 
 __all__ = [
     "Classification",
-    "Model",
     "Prediction",
+    "classify_frames",
+    "classify_videos",
     "classify_while_loading",
-    "load_model",
 ]
 
-_ClipOrEnd = VideoInput[str | Path, int]
+_Frame = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,8 @@ class Classification:
     """Frames after resampling to 25 per second."""
     duration_seconds: float
     """Length at 25 frames per second."""
-    num_clips: int
-    """Clips of 79 frames that were averaged."""
+    num_positions: int
+    """Positions in time, one every 8 frames, whose logits were averaged."""
     weights: str
     """Weight set of the model: ``rgb_imagenet``, ``rgb_scratch``, or ``unknown``."""
     model: str
@@ -70,282 +75,173 @@ class Classification:
     predictions: tuple[Prediction, ...]
     """The most probable actions, best first."""
     probabilities: NDArray[np.float32] = field(repr=False, compare=False)
-    """(400,) float32: mean over the clips."""
+    """(400,) float32: those of the whole video."""
 
 
-class Model:
-    """A compiled network; make one with `load_model`, use it for any number of videos."""
+def classify_videos(
+    networks: Networks, videos: Iterable[str | Path], *, top_k: int = 5
+) -> Iterator[Classification | VideoError]:
+    """Name the actions in videos one after the other; see `i3d_rgb_tf.model.Model.classify_all`."""
+    _check_top_k(top_k)
+    return _classify(networks, map(_open, videos), top_k)
 
-    def __init__(self, path: Path, weights: str, compiled: Any, convolution: Convolution) -> None:
-        self.path = path
-        self.weights = weights
-        self.compiled = compiled
-        self.convolution = convolution
 
-    def predict(self, clip: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the probabilities of the 400 actions for one clip.
-
-        Parameters
-        ----------
-        clip
-            (79, 224, 224, 3) uint8, RGB, 0..255.
-
-        Returns
-        -------
-        ndarray
-            (400,) float32, sums to 1.
-
-        Raises
-        ------
-        ModelError
-            The clip has another shape or type.
-        DeviceError
-            The device fails.
-        """
-        _check_clip(clip)
-        with inference_errors(self.compiled):
-            request = self.compiled.create_infer_request()
-            output = request.infer({0: clip[np.newaxis]}, share_inputs=True)
-        probabilities: NDArray[np.float32] = output[0][0]
-        return probabilities
-
-    def classify(self, video: str | Path, *, top_k: int = 5) -> Classification:
-        """Name the actions in a video file.
-
-        The video is resampled to 25 frames per second by its timestamps, scaled to a short side
-        of 256 and cropped to the central 224 x 224 (section 3 of arXiv 1705.07750), and cut into
-        consecutive clips of 79 frames whose probabilities are averaged. A video shorter than a
-        clip is looped. It is decoded while it is inferred, and never held as a whole.
-
-        Parameters
-        ----------
-        video
-            Path of a video file or animated GIF.
-        top_k
-            How many actions to name, 1..400.
-
-        Raises
-        ------
-        VideoError
-            The video cannot be read.
-        DeviceError
-            The device fails.
-        """
-        (result,) = self.classify_all([video], top_k=top_k)
-        return _or_raise(result)
-
-    def classify_frames(
-        self,
-        frames: Iterable[ArrayLike],
-        *,
-        frames_per_second: float | Fraction,
-        top_k: int = 5,
-    ) -> Classification:
-        """Name the actions in the frames of a video that is decoded already.
-
-        The frames are resampled, scaled, cropped and cut into clips as `classify` does with those
-        of a file. They are taken one by one while the device infers, and never held as a whole.
-
-        Parameters
-        ----------
-        frames
-            Each (height, width, 3) uint8, RGB, 0..255, of any size, or what `numpy.asarray` makes
-            one of. May be an array with one more axis, or a generator.
-        frames_per_second
-            Their constant rate, 0.001 or more.
-        top_k
-            How many actions to name, 1..400.
-
-        Raises
-        ------
-        ValueError
-            The rate is not a finite number of 0.001 or more.
-        TypeError
-            `frames` is a path.
-        VideoError
-            A frame has another shape or type, or there are none.
-        DeviceError
-            The device fails.
-        """
-        _check_top_k(top_k)
-        if isinstance(frames, str | Path):
-            raise TypeError(f"frames is {frames!r}, expected arrays; use classify for a file")
-        resampled = resample_frames(frames, frames_per_second)
-        size = load_spec().frame_size
-        clips = _clips(center_crop(frame, size) for frame in resampled)
-        (result,) = _classify(self, read_videos([""], lambda _: clips), top_k)
-        return _or_raise(result)
-
-    def classify_all(
-        self, videos: Iterable[str | Path], *, top_k: int = 5
-    ) -> Iterator[Classification | VideoError]:
-        """Name the actions in videos one after the other, each as `classify` does.
-
-        While the last clips of a video are inferred, the next video is being decoded: the device
-        does not wait between them, and short videos are as quick as long ones.
-
-        Parameters
-        ----------
-        videos
-            Paths of video files or animated GIFs.
-        top_k
-            How many actions to name of each, 1..400.
-
-        Yields
-        ------
-        Classification or VideoError
-            One for each video, in order; an error, which is not raised, where it cannot be read.
-
-        Raises
-        ------
-        DeviceError
-            The device fails.
-        TypeError
-            `videos` is a single path.
-        """
-        _check_top_k(top_k)
-        if isinstance(videos, str | Path):
-            raise TypeError(f"videos is {videos!r}, expected a list of paths; use classify for one")
-        return _classify(self, read_videos(videos, _read), top_k)
+def classify_frames(
+    networks: Networks,
+    frames: Iterable[ArrayLike],
+    frames_per_second: float | Fraction,
+    *,
+    top_k: int = 5,
+) -> Classification | VideoError:
+    """Name the actions in decoded frames; see `i3d_rgb_tf.model.Model.classify_frames`."""
+    _check_top_k(top_k)
+    if isinstance(frames, str | Path):
+        raise TypeError(f"frames is {frames!r}, expected arrays; use classify for a file")
+    resampled = resample_frames(frames, frames_per_second)
+    cropped = (center_crop(frame, load_spec().frame_size) for frame in resampled)
+    # As `_open`, but what the frames raise is raised.
+    (result,) = _classify(networks, [_hold("", cropped, lambda: None)], top_k)
+    return result
 
 
 def classify_while_loading(
-    load: Callable[[], Model], videos: Iterable[str | Path], *, top_k: int = 5
+    load: Callable[[], Networks], videos: Iterable[str | Path], *, top_k: int = 5
 ) -> Iterator[Classification | VideoError]:
-    """Name the actions in videos as `Model.classify_all` does, for an early first result.
+    """Name the actions in videos as `classify_videos` does, for an early first result.
 
-    The first clip is decoded while the model is loaded, in another thread.
+    The beginning of the first video is decoded while the model is read, in another thread.
 
     Parameters
     ----------
     load
-        Gives the model; what it raises is raised.
+        Gives the networks; what it raises is raised.
     videos, top_k
-        As for `Model.classify_all`, which also documents what is yielded and raised.
+        As for `classify_videos`.
     """
     _check_top_k(top_k)
-    inputs = read_videos(videos, _read)
+    opened = map(_open, videos)
     with ThreadPoolExecutor(1, "load") as pool:
         loading = pool.submit(load)
-        first = list(islice(inputs, 1))
-    yield from _classify(loading.result(), chain(first, inputs), top_k)
+        first = list(islice(opened, 1))
+    yield from _classify(loading.result(), chain(first, opened), top_k)
 
 
-def load_model(
-    path: str | Path | None = None,
-    *,
-    directory: str | Path = ".",
-    device: str = "CPU",
-    inference_precision: InferencePrecision | None = None,
-    performance_hint: PerformanceHint = "LATENCY",
-    winograd: bool = True,
-    cache: bool = True,
-) -> Model:
-    """Compile a converted model.
+@dataclass
+class _Opened:
+    """A video of which the beginning is decoded, which shows how it is inferred."""
 
-    Parameters
-    ----------
-    path
-        An IR (.xml); by default the first of FP16, FP32 and FP16-INT8 in `directory`.
-    directory
-        Root of a model tree, with ``public/i3d-rgb-tf/<precision>`` in it.
-    device
-        A device of OpenVINO.
-    inference_precision
-        The arithmetic of the device; by default its fastest (bfloat16 where the processor has
-        it).
-    performance_hint
-        ``LATENCY``: all cores on one clip, for an early first result and for few clips.
-        ``THROUGHPUT``: several clips at once, for many; takes more memory.
-    winograd
-        Whether the convolutions are computed with fewer multiplications where that is faster:
-        in float32 on x86-64 processors, not in INT8. `Model.convolution` is what was chosen.
-    cache
-        Whether to keep the compiled model on disk for the next process.
+    video: str | Path
+    """As it was given."""
+    held: list[_Frame]
+    """Its first frames: those of a clip and one more, or all."""
+    rest: Iterator[_Frame]
+    """Its other frames."""
+    count: Callable[[], int | None]
+    """Gives how many frames it has in all; None if that is unknown."""
+    error: VideoError | None = None
+    """Why its beginning cannot be read."""
+    num_frames: int = 0
+    """Frames that were read."""
 
-    Raises
-    ------
-    ModelError
-        There is no IR, or it is not this model's.
-    DeviceError
-        There is no such device, or it does not support the precision.
-    """
-    path = Path(path) if path else find_model(Path(directory))
-    model = read_ir(path)
-    weights = read_provenance(model).weights
-    convolution = choose_convolution(
-        device, inference_precision, model=model, winograd=winograd
-    ).convolution
-    compiled = compile_model(
-        model,
-        device,
-        inference_precision,
-        performance_hint=performance_hint,
-        convolution=convolution,
-        cache=cache,
-    )
-    return Model(path, weights, compiled, convolution)
+    @property
+    def is_long(self) -> bool:
+        """Whether it is longer than a clip."""
+        return len(self.held) > load_spec().num_frames
+
+    def frames(self) -> Iterator[_Frame]:
+        """Yield all frames, once, and count them."""
+        if self.error:
+            raise self.error
+        held, self.held = self.held, []
+        for frame in chain(held, self.rest):
+            self.num_frames += 1
+            yield frame
 
 
-class _Mean:
-    """The mean over the clips of a video, however many there are."""
+def _open(video: str | Path) -> _Opened:
+    path = Path(video)
+    try:
+        return _hold(video, read_cropped(path, load_spec().frame_size), partial(count_frames, path))
+    except VideoError as error:
+        return _Opened(video, [], iter(()), lambda: None, error)
 
-    def __init__(self) -> None:
-        self.total = np.zeros(NUM_LABELS, np.float64)
-        self.num_clips = 0
-        self.num_frames = 0
 
-    def add(self, stop: int, probabilities: NDArray[np.float32]) -> None:
-        self.total += probabilities
-        self.num_clips += 1
-        self.num_frames = stop
+def _hold(video: str | Path, frames: Iterator[_Frame], count: Callable[[], int | None]) -> _Opened:
+    held = list(islice(frames, load_spec().num_frames + 1))
+    return _Opened(video, held, frames, count)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What the network gave for one video."""
+
+    opened: _Opened
+    """The video."""
+    error: ReadError | None
+    """Why it could not be read to its end."""
+    probabilities: NDArray[np.float32]
+    """(400,) float32."""
+    num_positions: int
+    """Positions in time that they are of."""
 
 
 def _classify(
-    model: Model, inputs: Iterable[_ClipOrEnd], top_k: int
+    networks: Networks, videos: Iterable[_Opened], top_k: int
 ) -> Iterator[Classification | VideoError]:
-    with closing(infer_videos(model.compiled, inputs, _Mean)) as inferred:
-        for found in inferred:
-            if isinstance(found.error, VideoError):
-                yield found.error
-            elif found.error:
-                raise found.error
-            else:
-                yield _classification(model, found, top_k)
+    # A group is read while it is inferred.
+    for is_long, group in groupby(videos, key=lambda opened: opened.is_long):
+        infer = _infer_long if is_long else _infer_short
+        with closing(infer(networks, group)) as found:
+            for each in found:
+                if isinstance(each.error, VideoError):
+                    yield each.error
+                elif each.error:
+                    raise each.error
+                else:
+                    yield _classification(networks, each, top_k)
 
 
-def _or_raise(result: Classification | VideoError) -> Classification:
-    if isinstance(result, VideoError):
-        raise result
-    return result
+def _infer_short(networks: Networks, videos: Iterable[_Opened]) -> Generator[_Found, None, None]:
+    """Infer each video as one clip."""
+    length = load_spec().num_frames
+    inputs = read_videos(videos, partial(_read_clip, length=length))
+    with closing(infer_videos(networks.clip.compiled, inputs, OutputList)) as inferred:
+        for each in inferred:
+            probabilities = each.outputs[0][1] if each.outputs else np.empty(0, np.float32)
+            yield _Found(each.video, each.error, probabilities, count_logits(length))
 
 
-def _classification(
-    model: Model, found: VideoOutputs[str | Path, _Mean], top_k: int
-) -> Classification:
-    mean = found.outputs
-    probabilities = (mean.total / mean.num_clips).astype(np.float32)
+def _read_clip(opened: _Opened, length: int) -> Iterator[tuple[None, _Frame]]:
+    frames = list(opened.frames())
+    yield None, loop_frames(np.stack(frames) if frames else np.empty(0, np.uint8), length)
+
+
+def _infer_long(networks: Networks, videos: Iterable[_Opened]) -> Generator[_Found, None, None]:
+    """Infer each video in one dense pass."""
+    inputs = read_videos(videos, _read_blocks)
+    with closing(infer_dense(networks.dense.compiled, inputs, MeanLogits)) as inferred:
+        for each in inferred:
+            mean = each.outputs
+            yield _Found(each.video, each.error, mean.probabilities(), mean.num_positions)
+
+
+def _read_blocks(opened: _Opened) -> Iterator[tuple[int, _Frame]]:
+    return frame_blocks(opened.frames(), opened.count())
+
+
+def _classification(networks: Networks, found: _Found, top_k: int) -> Classification:
+    num_frames = found.opened.num_frames
     return Classification(
-        video=str(found.video),
-        num_frames=mean.num_frames,
-        duration_seconds=mean.num_frames / FRAMES_PER_SECOND,
-        num_clips=mean.num_clips,
-        weights=model.weights,
-        model=str(model.path),
-        convolution=model.convolution,
-        predictions=_best(probabilities, top_k),
-        probabilities=probabilities,
+        video=str(found.opened.video),
+        num_frames=num_frames,
+        duration_seconds=num_frames / FRAMES_PER_SECOND,
+        num_positions=found.num_positions,
+        weights=networks.weights,
+        model=str(networks.path),
+        convolution=networks.convolution,
+        predictions=_best(found.probabilities, top_k),
+        probabilities=found.probabilities,
     )
-
-
-def _read(video: str | Path) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    return _clips(read_cropped(Path(video), load_spec().frame_size))
-
-
-def _clips(frames: Iterable[NDArray[np.uint8]]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """Yield the clips of a video, each with how many frames there are up to its end."""
-    for clip in split_clips(frames, load_spec().num_frames):
-        yield clip.stop, clip.frames
 
 
 def _best(probabilities: NDArray[np.float32], top_k: int) -> tuple[Prediction, ...]:
@@ -357,9 +253,3 @@ def _best(probabilities: NDArray[np.float32], top_k: int) -> tuple[Prediction, .
 def _check_top_k(top_k: int) -> None:
     if not 1 <= top_k <= NUM_LABELS:
         raise ValueError(f"top_k is {top_k}, expected 1..{NUM_LABELS}")
-
-
-def _check_clip(clip: NDArray[np.uint8]) -> None:
-    shape = load_spec().clip_shape
-    if clip.shape != shape or clip.dtype != np.uint8:
-        raise ModelError(f"a clip is {clip.shape} {clip.dtype}, expected {shape} uint8, RGB")

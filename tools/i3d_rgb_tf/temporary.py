@@ -120,7 +120,7 @@ def try_writing(folder: Path) -> None:
     missing = _missing(folder)
     with temporary_file(folder):
         pass
-    _remove_empty(missing)
+    run_to_the_end(partial(_remove_empty, missing))
 
 
 def remove_leftovers(folder: Path, name: str = "") -> None:

@@ -11,11 +11,13 @@ from i3d_rgb_tf.ir.winograd.frames import (
     Batch,
     Frames,
     arrange,
+    follow,
     join_frames,
+    part,
     split_frames,
     take,
 )
-from i3d_rgb_tf.ir.winograd.graph import Graph, constant_value
+from i3d_rgb_tf.ir.winograd.graph import Graph, constant_integers, constant_value
 from networks import count_nodes, infer_in_f32
 
 MAP_SHAPE = (2, 3, 4)
@@ -200,6 +202,46 @@ def test_an_operation_is_applied_to_every_batch(orders):
     np.testing.assert_array_equal(found, np.maximum(VIDEO.transpose(1, 0, 2, 3)[np.newaxis], 0))
 
 
+@each_batching
+@pytest.mark.parametrize(("start", "stop"), [(0, NUM_FRAMES), (0, 3), (2, NUM_FRAMES), (3, 4)])
+def test_a_part_of_a_video_begins_at_0_anew(orders, start, stop):
+    parameters, frames = make_frames(orders)
+    graph = Graph()
+
+    found = part(frames, start, stop)
+
+    assert found.count == stop - start
+    model = model_of(join_frames(graph, found), parameters)
+    (joined,) = infer_in_f32(model, *map(maps_of, orders))
+    np.testing.assert_array_equal(joined, VIDEO[start:stop].transpose(1, 0, 2, 3)[np.newaxis])
+
+
+@each_batching
+def test_a_part_copies_nothing(orders):
+    _, frames = make_frames(orders)
+
+    found = part(frames, 2, 5)
+
+    assert [batch.maps for batch in found.batches] == [batch.maps for batch in frames.batches]
+
+
+@pytest.mark.parametrize(
+    "parts", [[(0, 7)], [(0, 7), (0, 7)], [(4, 7), (0, 4)], [(5, 6), (0, 7), (2, 3)]]
+)
+@each_batching
+def test_videos_that_follow_each_other_are_one(orders, parts):
+    parameters, frames = make_frames(orders)
+    graph = Graph()
+
+    found = follow(part(frames, *span) for span in parts)
+
+    expected = np.concatenate([VIDEO[start:stop] for start, stop in parts])
+    assert found.count == len(expected)
+    model = model_of(join_frames(graph, found), parameters)
+    (joined,) = infer_in_f32(model, *map(maps_of, orders))
+    np.testing.assert_array_equal(joined, expected.transpose(1, 0, 2, 3)[np.newaxis])
+
+
 # Constants.
 
 
@@ -251,3 +293,19 @@ def test_other_nodes_have_no_value():
 
     for node in (parameter, operations.relu(parameter), operations.convert(parameter, "f32")):
         assert constant_value(node.output(0)) is None
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint8])
+@pytest.mark.parametrize("values", [3, [3], [1, 2, 3]])
+def test_a_constant_of_integers_has_values(dtype, values):
+    constant = operations.constant(np.array(values, dtype))
+
+    assert constant_integers(constant.output(0)) == np.ravel(values).tolist()
+
+
+def test_other_nodes_have_no_integers():
+    parameter = operations.parameter([1], np.int64)
+    numbers = operations.constant(np.array([2.0], np.float32))
+
+    for node in (parameter, operations.relu(parameter), numbers):
+        assert constant_integers(node.output(0)) is None

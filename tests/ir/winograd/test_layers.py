@@ -378,6 +378,145 @@ def test_other_axes_are_joined(axis):
     assert_rewritten(network(build))
 
 
+# Parts of a video, as in the network for chunks.
+
+
+@pytest.mark.parametrize(
+    ("start", "stop"), [(0, 17), (0, 9), (3, 17), (5, 6), (2, 15), (4, 1000), (0, 2**62)]
+)
+@pytest.mark.parametrize("height", [7, 28, 112])
+def test_some_frames_in_a_row(height, start, stop):
+    def build(layers, pixels):
+        inner = layers.unit(pixels, 2)
+        part = operations.slice(inner, [start], [stop], [1], [2]).output(0)
+        return layers.unit(part, 2)
+
+    assert_rewritten(network(build, height=height))
+
+
+def test_a_part_of_a_part():
+    def build(layers, pixels):
+        part = operations.slice(layers.unit(pixels, 2), [2], [16], [1], [2])
+        part = operations.slice(part, [3], [12], [1], [2])
+        return layers.unit(part, 2)
+
+    assert_rewritten(network(build))
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "step", "axis"),
+    [
+        *[(0, 17, 2, 2), (16, 0, -1, 2), (-9, -2, 1, 2), (2, 9, 1, -3)],
+        *[(1, 4, 1, 1), (3, 20, 1, 3), (0, 3, 1, 4)],
+    ],
+)
+def test_other_slices(start, stop, step, axis):
+    def build(layers, pixels):
+        part = operations.slice(layers.unit(pixels, 4), [start], [stop], [step], [axis])
+        return layers.unit(part, 2, (1, 1, 1))
+
+    assert_rewritten(network(build))
+
+
+def test_slices_without_axes_and_of_several():
+    def build(layers, pixels):
+        inner = layers.unit(pixels, 4)
+        one = operations.slice(inner, [0, 0, 3], [1, 4, 9], [1, 1, 1])
+        other = operations.slice(inner, [3, 1], [9, 9], [1, 1], [2, 3])
+        return [layers.unit(one, 2, (1, 1, 1)), layers.unit(other, 2, (1, 1, 1))]
+
+    assert_rewritten(network(build))
+
+
+def test_a_slice_after_the_end_stays():
+    def build(layers, pixels):
+        inner = layers.unit(pixels, 2)
+        return [inner, operations.slice(inner, [17], [20], [1], [2]).output(0)]
+
+    model = network(build)
+    assert list(rewrite(model).output(1).shape) == list(model.output(1).shape)
+
+
+@pytest.mark.parametrize("num_carried", [1, 2, 7])
+@pytest.mark.parametrize("place", ["before", "after", "on both sides"])
+@pytest.mark.parametrize("height", [7, 28, 112])
+def test_frames_of_another_video_on_the_sides(height, place, num_carried):
+    def build(layers, pixels):
+        inner = layers.unit(pixels, 2)
+        shape = [1, 2, num_carried, *inner.get_shape()[3:]]
+        other = operations.constant(np.random.default_rng(2).normal(size=shape).astype(np.float32))
+        parts = {
+            "before": [other, inner],
+            "after": [inner, other],
+            "on both sides": [other, inner, other],
+        }
+        return layers.unit(operations.concat(parts[place], 2), 2)
+
+    assert_rewritten(network(build, height=height))
+
+
+def test_two_videos_after_each_other():
+    def build(layers, pixels):
+        one = layers.unit(pixels, 2)
+        other = layers.unit(one, 2)
+        joined = operations.concat([other, one, other], 2)
+        return layers.unit(operations.slice(joined, [5], [40], [1], [2]), 2)
+
+    assert_rewritten(network(build))
+
+
+def scaled_network(shape, *, first=False, num_frames=17, height=28):
+    """Return a network in which frames are multiplied by its second input."""
+    factors = operations.parameter(list(shape), np.float32)
+
+    def build(layers, pixels):
+        inner = layers.unit(pixels, 2)
+        operands = (factors, inner) if first else (inner, factors)
+        return layers.unit(operations.multiply(*operands), 2)
+
+    pixels = operations.parameter([1, 2, num_frames, height, WIDTH], np.float32)
+    return openvino.Model([build(RandomLayers(), pixels)], [pixels, factors], "scaled")
+
+
+def assert_scaled(model, factors):
+    rewritten = rewrite(model)
+    inputs = random_pixels(model), np.float32(factors).reshape(model.input(1).get_shape())
+    assert largest_difference(model, rewritten, *inputs) <= TOLERANCE
+    return rewritten
+
+
+@pytest.mark.parametrize("num_frames", [16, 17, 41])
+@pytest.mark.parametrize("height", [7, 28, 56, 112])
+def test_each_frame_is_multiplied_by_a_number(height, num_frames):
+    model = scaled_network((1, 1, num_frames, 1, 1), num_frames=num_frames, height=height)
+
+    rewritten = assert_scaled(model, np.arange(num_frames) - 3.5)
+
+    # They stay frames: nothing is put into the order of time between the layers.
+    windows = [each for each in rewritten.get_ops() if each.get_type_name() == "Multiply"]
+    assert {len(each.output(0).get_shape()) for each in windows} == {4}
+
+
+def test_frames_that_the_video_does_not_have_become_zero():
+    exist = np.repeat([0, 1, 0, 1], [3, 6, 3, 5])
+
+    assert_scaled(scaled_network((1, 1, 17, 1, 1)), exist)
+
+
+@pytest.mark.parametrize(
+    ("shape", "first"),
+    [
+        *[((1, 1, 17, 1, 1), True), ((1, 1, 1, 1, 1), False), ((1, 2, 1, 1, 1), False)],
+        *[((1, 2, 17, 1, 1), False), ((17, 1, 1), False), ((1, 1, 17, 28, WIDTH), False)],
+    ],
+    ids=str,
+)
+def test_other_products(shape, first):
+    model = scaled_network(shape, first=first)
+
+    assert_scaled(model, np.random.default_rng(3).normal(size=shape))
+
+
 # Other operations in the middle.
 
 

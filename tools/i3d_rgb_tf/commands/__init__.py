@@ -17,6 +17,7 @@ COMMANDS = (
     "info",
     "benchmark",
     "classify",
+    "features",
     "prepare",
     "evaluate",
     "zoo",

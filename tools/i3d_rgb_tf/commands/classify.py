@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from i3d_rgb_tf.classify import Classification
-    from i3d_rgb_tf.errors import VideoError
+    from i3d_rgb_tf.inference.networks import Networks
 
 EXAMPLES = """\
   i3d-rgb-tf classify cricket.mp4
@@ -55,28 +54,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    from i3d_rgb_tf.classify import classify_while_loading, load_model
+    from i3d_rgb_tf.classify import classify_while_loading
     from i3d_rgb_tf.commands.terminal import print_error, print_json, print_lines
+    from i3d_rgb_tf.commands.videos import find_each, with_progress
     from i3d_rgb_tf.errors import VideoError
 
-    videos, errors = _find(arguments.videos)
+    videos, errors = find_each(arguments.videos)
     for error in errors:
         print_error(error)
     if not videos:
         return 1
     _import_openvino()
-    load = partial(
-        load_model,
-        arguments.model,
-        directory=arguments.directory,
-        device=arguments.device,
-        inference_precision=arguments.inference_precision,
-        performance_hint=arguments.performance_hint.upper(),
-        winograd=arguments.winograd,
-    )
     results: list[Classification] = []
+    load = partial(_load, arguments)
     classified = classify_while_loading(load, videos, top_k=arguments.top_k)
-    for result in _with_progress(classified, len(videos)):
+    for result in with_progress(classified, len(videos)):
         if isinstance(result, VideoError):
             print_error(result)
             continue
@@ -88,6 +80,19 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.format == "json":
         print_json([_document(result) for result in results])
     return 0 if len(results) == len(videos) and not errors else 1
+
+
+def _load(arguments: argparse.Namespace) -> Networks:
+    from i3d_rgb_tf.model import load_model
+
+    return load_model(
+        arguments.model,
+        directory=arguments.directory,
+        device=arguments.device,
+        inference_precision=arguments.inference_precision,
+        performance_hint=arguments.performance_hint.upper(),
+        winograd=arguments.winograd,
+    ).networks
 
 
 def _import_openvino() -> None:
@@ -107,45 +112,11 @@ def _import_openvino() -> None:
             del sys.modules[converter]
 
 
-def _find(paths: Iterable[Path]) -> tuple[list[Path], list[VideoError]]:
-    """Return the videos, and an error for each folder that has none."""
-    from i3d_rgb_tf.errors import VideoError
-    from i3d_rgb_tf.video.files import find_videos
-
-    videos: list[Path] = []
-    errors: list[VideoError] = []
-    for path in paths:
-        try:
-            videos += find_videos([path])
-        except VideoError as error:
-            errors.append(error)
-    return videos, errors
-
-
-def _with_progress(
-    results: Iterator[Classification | VideoError], count: int
-) -> Iterator[Classification | VideoError]:
-    """Yield each result while the progress bar is not drawn, so that it can be printed."""
-    if count == 1:
-        # A bar would show nothing, and its import would delay the first result.
-        yield from results
-        return
-    from tqdm import tqdm
-
-    from i3d_rgb_tf.commands.terminal import exact_stream
-
-    stream = exact_stream(sys.stderr)
-    with tqdm(results, total=count, unit="video", disable=None, file=stream) as progress:
-        for result in progress:
-            with progress.external_write_mode(file=stream):
-                yield result
-
-
 def text_lines(result: Classification) -> list[str]:
     """Return the result for people: a line about the video, and one for each prediction."""
     head = (
         f"{result.video}: {result.duration_seconds:.1f} s, {result.num_frames} frames, "
-        f"{result.num_clips} {'clip' if result.num_clips == 1 else 'clips'}, "
+        f"{result.num_positions} {'position' if result.num_positions == 1 else 'positions'}, "
         f"weights {result.weights}"
     )
     return [head, *(f"  {each.probability:7.4f}  {each.label}" for each in result.predictions)]
@@ -156,7 +127,7 @@ def _document(result: Classification) -> dict[str, Any]:
         "video": result.video,
         "num_frames": result.num_frames,
         "duration_seconds": result.duration_seconds,
-        "num_clips": result.num_clips,
+        "num_positions": result.num_positions,
         "weights": result.weights,
         "model": result.model,
         "convolution": result.convolution,

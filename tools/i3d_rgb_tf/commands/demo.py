@@ -107,9 +107,9 @@ def fetch_video(path: Path) -> None:
 
 
 def _classify(video: Path, path: Path) -> int:
-    from i3d_rgb_tf.classify import load_model
     from i3d_rgb_tf.commands.classify import text_lines
     from i3d_rgb_tf.commands.terminal import print_lines
+    from i3d_rgb_tf.model import load_model
 
     _show_command(f"i3d-rgb-tf classify -m {path} {video}")
     print_lines(*text_lines(load_model(path).classify(video)))

@@ -111,7 +111,6 @@ def evaluate(
         Of OpenVINO; f32 is also what the accuracy check of the zoo entry sets.
     winograd
         Whether the convolutions are computed with fewer multiplications where that is faster.
-        The protocol ``paper``, with its varying number of frames, stays direct.
     workers
         Number of videos to read at once, beside inference; None for one per four cores that this
         process may use. It changes only the time and the memory, up to 115 MB each.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from i3d_rgb_tf.choices import Convolution, InferencePrecision
 from i3d_rgb_tf.evaluation.protocols import Protocol
-from i3d_rgb_tf.inference.pipeline import OutputList, infer_videos, read_videos
+from i3d_rgb_tf.inference.pipeline import read_videos
 from i3d_rgb_tf.ir.compile import compile_model, device_errors
 from i3d_rgb_tf.ir.convolution import choose_convolution
 from i3d_rgb_tf.ir.files import read_ir
@@ -45,7 +45,7 @@ class Network:
     protocol: Protocol
     """How inputs are made of a video, and predictions of outputs."""
     convolution: Convolution
-    """How the convolutions are computed; ``direct`` if the number of frames varies."""
+    """How the convolutions are computed."""
 
     def predict(
         self, videos: Iterable[tuple[str, Path]], *, workers: int = 1
@@ -57,20 +57,21 @@ class Network:
         DeviceError
             The device fails.
         """
+        protocol = self.protocol
 
-        def read(video: tuple[str, Path]) -> Iterator[tuple[slice, NDArray[Any]]]:
-            return self.protocol.read(video[1])
+        def read(video: tuple[str, Path]) -> Iterator[tuple[Any, NDArray[Any]]]:
+            return protocol.read(video[1])
 
         with (
             closing(read_videos(videos, read, workers=workers)) as inputs,
-            closing(infer_videos(self.compiled, inputs, OutputList)) as inferred,
+            closing(protocol.infer(self.compiled, inputs, protocol.collector)) as inferred,
         ):
             for each in inferred:
                 name, _ = each.video
                 if each.error:
                     yield VideoResult(name, None, str(each.error))
                 else:
-                    yield VideoResult(name, self.protocol.combine(each.outputs))
+                    yield VideoResult(name, protocol.combine(each.outputs))
 
 
 def load_network(
@@ -104,7 +105,6 @@ def load_network(
     model = read_ir(path)
     weights = read_provenance(model).weights
     with device_errors(f"{device} cannot run {path}", device):
-        model = protocol.adapt(model)
         convolution = choose_convolution(
             device, inference_precision, model=model, winograd=winograd
         ).convolution
@@ -112,6 +112,7 @@ def load_network(
             model,
             device,
             inference_precision,
+            form=protocol.form,
             pixel_type=protocol.pixel_type,
             convolution=convolution,
         )

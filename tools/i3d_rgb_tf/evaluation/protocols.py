@@ -5,7 +5,7 @@ A new protocol is one entry in `PROTOCOLS`, and its name in `choices.ProtocolNam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -17,28 +17,20 @@ from numpy.typing import NDArray
 
 from i3d_rgb_tf.choices import ProtocolName
 from i3d_rgb_tf.errors import DatasetError, DependencyError
-from i3d_rgb_tf.inference.dense import (
-    MOST_FRAMES,
-    average_logits,
-    cut_chunks,
-    plan_chunks,
-    with_logits_as_output,
-)
-from i3d_rgb_tf.inference.receptive_field import FEWEST_FRAMES
+from i3d_rgb_tf.inference.dense import CHUNK_FRAMES, MeanLogits, frame_blocks, infer_dense
+from i3d_rgb_tf.inference.pipeline import Collector, OutputList, VideoOutputs, infer_videos
 from i3d_rgb_tf.ir.compile import PixelType
-from i3d_rgb_tf.labels import NUM_LABELS
+from i3d_rgb_tf.ir.forms import CLIP, Form, chunk_form
 from i3d_rgb_tf.spec import load_spec
 from i3d_rgb_tf.video.clips import loop_frames, read_cropped
+from i3d_rgb_tf.video.length import count_frames
 
-__all__ = ["PROTOCOLS", "Outputs", "Protocol", "clip_starts"]
+__all__ = ["PROTOCOLS", "Protocol", "clip_starts"]
 
 _LONG_SIDE = 256
 _ZOO_CLIPS = 3
-
-_EVERYTHING = slice(None)
-
-Outputs = Sequence[tuple[slice, NDArray[np.float32]]]
-"""For each input of a video: which part of the output is used, and the output."""
+_MOST_HELD = 384
+"""Frames of a video that are held while they are counted; 15 seconds."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +41,17 @@ class Protocol:
     """The protocol in words."""
     reads_frames: bool
     """Whether it reads the folders of JPEG frames instead of the videos."""
-    read: Callable[[Path], Iterator[tuple[slice, NDArray[Any]]]]
-    """Yields, for each input of a video or folder, which part of its output is used, and the
-    input: (frames, 224, 224, 3), RGB, 0..255. Raises a `DatasetError` or `VideoError` if it
-    cannot be read."""
-    combine: Callable[[Outputs], NDArray[np.float32]]
-    """Returns probabilities (predictions, 400) float32 from the outputs for a video."""
-    adapt: Callable[[Any], Any] = lambda model: model
-    """Changes the ``openvino.Model`` before it is compiled."""
+    read: Callable[[Path], Iterator[tuple[Any, NDArray[Any]]]]
+    """Yields a tag and the frames of each input of a video or folder: (frames, 224, 224, 3), RGB,
+    0..255. Raises a `DatasetError` or `VideoError` if it cannot be read."""
+    collector: Callable[[], Collector]
+    """Makes what takes the outputs for a video."""
+    combine: Callable[[Any], NDArray[np.float32]]
+    """Returns probabilities (predictions, 400) float32 of what has taken them."""
+    infer: Callable[..., Generator[VideoOutputs[Any, Any], None, None]] = infer_videos
+    """Takes a compiled network, inputs and a collector."""
+    form: Form = CLIP
+    """What is compiled."""
     pixel_type: PixelType = "uint8"
     """Type of the inputs."""
     most_videos: int | None = None
@@ -75,7 +70,7 @@ def clip_starts(num_frames: int) -> tuple[int, ...]:
     return tuple(step * index for index in range(_ZOO_CLIPS))
 
 
-def _zoo_clips(folder: Path) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+def _zoo_clips(folder: Path) -> Iterator[tuple[None, NDArray[np.float32]]]:
     """Yield the clips that accuracy_check makes of a folder of JPEG frames.
 
     Each is (79, 224, 224, 3) float32, RGB, 0..255, with fractions if a frame was stretched.
@@ -92,36 +87,29 @@ def _zoo_clips(folder: Path) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         paths = [folder / f"image_{number + 1:05d}.jpg" for number in numbers]
         frames = {path: _zoo_frame(path) for path in paths}
         looped = (paths * (length // len(paths) + 1))[:length]
-        yield _EVERYTHING, np.stack([frames[path] for path in looped])
+        yield None, np.stack([frames[path] for path in looped])
 
 
-def _middle_clip(video: Path) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
+def _middle_clip(video: Path) -> Iterator[tuple[None, NDArray[np.uint8]]]:
     """Yield the 79 frames in the middle of a video; a shorter one is looped."""
     length = load_spec().num_frames
     num_frames, frames = _counted(video)
     start = max(0, num_frames - length) // 2
     clip = np.stack(list(islice(frames, start, start + length)))
-    yield _EVERYTHING, loop_frames(clip, length)
+    yield None, loop_frames(clip, length)
 
 
-def _whole_video(video: Path) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
-    """Yield all frames of a video, a long one in chunks, and which logits of each are used.
-
-    A video of fewer than 9 frames, the minimum of the network, is looped.
-    """
-    num_frames, frames = _counted(video)
-    if num_frames < FEWEST_FRAMES:
-        frames = iter(loop_frames(np.stack(list(frames)), FEWEST_FRAMES))
-    chunks = plan_chunks(max(num_frames, FEWEST_FRAMES), MOST_FRAMES)
-    for chunk, part in zip(chunks, cut_chunks(frames, chunks), strict=True):
-        yield slice(chunk.first, chunk.last), part
+def _whole_video(video: Path) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Yield all frames of a video in blocks; one that is too short for the network is looped."""
+    frames = read_cropped(video, load_spec().frame_size)
+    return frame_blocks(frames, count_frames(video))
 
 
 def _counted(video: Path) -> tuple[int, Iterator[NDArray[np.uint8]]]:
     """Return the number of frames and the frames; a long video is decoded twice, not held."""
     frames = _copied(video)
-    held = list(islice(frames, MOST_FRAMES + 1))
-    if len(held) <= MOST_FRAMES:
+    held = list(islice(frames, _MOST_HELD + 1))
+    if len(held) <= _MOST_HELD:
         return len(held), iter(held)
     num_frames = len(held) + sum(1 for _ in frames)
     return num_frames, _copied(video)
@@ -163,21 +151,23 @@ def _zoo_frame(path: Path) -> NDArray[np.float32]:
     return cropped
 
 
-def _every_clip(outputs: Outputs) -> NDArray[np.float32]:
+def _every_clip(outputs: OutputList) -> NDArray[np.float32]:
     """Return the probabilities of each clip."""
     return np.stack([output for _, output in outputs])
 
 
-def _mean_of_logits(outputs: Outputs) -> NDArray[np.float32]:
-    """Return the probabilities of the whole video from its logits over time."""
-    # Which axis is time depends on the converter; no chunk has as many logits as labels.
-    rows = [logits.T if len(logits) == NUM_LABELS else logits for _, logits in outputs]
-    parts = [row[part] for row, (part, _) in zip(rows, outputs, strict=True)]
-    return average_logits(parts).astype(np.float32)[np.newaxis]
+def _whole(mean: MeanLogits) -> NDArray[np.float32]:
+    """Return the probabilities of the whole video."""
+    return mean.probabilities()[np.newaxis]
 
 
 _zoo = partial(
-    Protocol, reads_frames=True, read=_zoo_clips, combine=_every_clip, pixel_type="float32"
+    Protocol,
+    reads_frames=True,
+    read=_zoo_clips,
+    collector=OutputList,
+    combine=_every_clip,
+    pixel_type="float32",
 )
 _ZOO_DESCRIPTION = (
     "3 clips of 79 consecutive frames, evenly spread; long side 256, stretched where less than "
@@ -199,6 +189,7 @@ PROTOCOLS: dict[ProtocolName, Protocol] = {
         "the 79 frames in the middle at 25 per second; short side 256, centre 224",
         reads_frames=False,
         read=_middle_clip,
+        collector=OutputList,
         combine=_every_clip,
     ),
     "paper": Protocol(
@@ -206,8 +197,10 @@ PROTOCOLS: dict[ProtocolName, Protocol] = {
         "the logits over time, softmax",
         reads_frames=False,
         read=_whole_video,
-        combine=_mean_of_logits,
-        adapt=with_logits_as_output,
+        collector=MeanLogits,
+        combine=_whole,
+        infer=infer_dense,
+        form=chunk_form(CHUNK_FRAMES),
         published="top-1 71.1 %, top-5 89.3 % of the test set (DeepMind); 72.1 % and 90.3 % of the "
         "validation set (SlowFast, arXiv 1812.03982)",
     ),

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from i3d_rgb_tf.errors import DatasetError, VideoError
 from i3d_rgb_tf.inference.prefetch import prefetch
+from i3d_rgb_tf.inference.requests import end_requests, is_done, wait_for
 from i3d_rgb_tf.ir.compile import inference_errors
 
 __all__ = [
@@ -38,9 +39,6 @@ __all__ = [
 
 ReadError = DatasetError | VideoError
 """Why one video of many cannot be read; the others go on."""
-
-_MILLISECONDS = 100
-"""Longest single wait for OpenVINO; Ctrl-C is handled between waits."""
 
 _Video = TypeVar("_Video")
 _Tag = TypeVar("_Tag")
@@ -178,8 +176,7 @@ def infer_in_order(
         tag, request, _ = running.popleft()
         if request is None:
             return tag, None
-        while not _is_done(request, compiled, _MILLISECONDS):
-            pass
+        wait_for(request, compiled)
         output: NDArray[np.float32] = request.get_output_tensor(0).data[0].copy()
         idle.append(request)
         return tag, output
@@ -196,12 +193,12 @@ def infer_in_order(
                     request.start_async({0: array}, share_inputs=True)
             running.append((tag, request, array))
             # What is done is given before the next input is made.
-            while running and _is_done(running[0][1], compiled):
+            while running and (running[0][1] is None or is_done(running[0][1], compiled)):
                 yield finish_first()
         while running:
             yield finish_first()
     finally:
-        _end([request for _, request, _ in running if request is not None])
+        end_requests(request for _, request, _ in running if request is not None)
 
 
 def _inputs(
@@ -218,19 +215,3 @@ def _inputs(
 
 def _without_frames(each: VideoInput[_Video, _Tag]) -> VideoInput[_Video, _Tag]:
     return replace(each, frames=None)
-
-
-def _end(requests: list[Any]) -> None:
-    """Cancel running requests and wait for them, because they read their inputs in place."""
-    for act in ("cancel", "wait"):
-        for request in requests:
-            # A cancelled one raises. The first failure is reported, not those that follow.
-            with suppress(RuntimeError):
-                getattr(request, act)()
-
-
-def _is_done(request: Any, compiled: Any, milliseconds: int = 0) -> bool:
-    if request is None:
-        return True
-    with inference_errors(compiled):
-        return bool(request.wait_for(milliseconds))

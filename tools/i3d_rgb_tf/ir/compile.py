@@ -17,10 +17,11 @@ from i3d_rgb_tf.errors import (
 )
 from i3d_rgb_tf.ir.compiled_cache import compile_cached
 from i3d_rgb_tf.ir.convolution import choose_convolution, describe
+from i3d_rgb_tf.ir.forms import CLIP, Form
 from i3d_rgb_tf.ir.layouts import change_layout
 from i3d_rgb_tf.ir.winograd.rewrite import rewrite
 
-__all__ = ["PixelType", "compile_model", "device_errors", "inference_errors"]
+__all__ = ["PixelType", "check_device", "compile_model", "device_errors", "inference_errors"]
 
 PixelType = Literal["uint8", "float32"]
 """What a compiled model takes; float32 for pixels that were scaled to fractions."""
@@ -31,12 +32,13 @@ def compile_model(
     device: str = "CPU",
     inference_precision: InferencePrecision | None = None,
     *,
+    form: Form = CLIP,
     pixel_type: PixelType = "uint8",
     performance_hint: PerformanceHint = "LATENCY",
     convolution: Convolution | None = None,
     cache: bool = True,
 ) -> Any:
-    """Compile an ``openvino.Model`` for input (1, 79, 224, 224, 3), RGB, 0..255.
+    """Compile an ``openvino.Model`` for input (1, frames, 224, 224, 3), RGB, 0..255.
 
     The model may have any of `choices.LAYOUTS`. The conversion to float and to the network's layout
     becomes part of the compiled graph, where it takes almost no time.
@@ -49,6 +51,8 @@ def compile_model(
         A device of OpenVINO.
     inference_precision
         The arithmetic of the device, or None for its own choice.
+    form
+        What is compiled; by default the network for a clip of 79 frames.
     pixel_type
         Type of the input.
     performance_hint
@@ -71,22 +75,43 @@ def compile_model(
     """
     import openvino
 
+    check_device(device)
     core = openvino.Core()
-    _check_device(core, device)
     properties: dict[str, Any] = {"PERFORMANCE_HINT": performance_hint}
     if inference_precision:
         properties["INFERENCE_PRECISION_HINT"] = inference_precision
     with device_errors(f"{device} cannot run the model", device):
         if convolution is None:
             convolution = choose_convolution(device, inference_precision, model=model).convolution
-        prepare = partial(_prepare, pixel_type=pixel_type, convolution=convolution)
+        prepare = partial(_prepare, form=form, pixel_type=pixel_type, convolution=convolution)
         if cache:
-            preparation = f"{pixel_type} {describe(convolution)}"
+            preparation = f"{form.name} {pixel_type} {describe(convolution)}"
             compiled = compile_cached(core, model, device, properties, prepare, preparation)
         else:
             compiled = core.compile_model(prepare(model), device, properties)
     _check_precision(compiled, device, inference_precision)
     return compiled
+
+
+def check_device(device: str) -> None:
+    """Check that OpenVINO sees a device.
+
+    Raises
+    ------
+    DeviceError
+        It does not.
+    """
+    import openvino
+
+    # HETERO:GPU,CPU or AUTO:GPU name devices behind a colon; OpenVINO checks those itself.
+    if ":" in device or device in ("AUTO", "HETERO", "MULTI", "BATCH"):
+        return
+    available = openvino.Core().available_devices
+    # The only GPU is listed as GPU, and is GPU.0 as well; OpenVINO refuses a wrong number.
+    if device.split(".", maxsplit=1)[0] not in {name.split(".")[0] for name in available}:
+        raise DeviceError(
+            f"there is no device {device}; OpenVINO sees here: {', '.join(available)}"
+        )
 
 
 @contextmanager
@@ -134,18 +159,6 @@ def _device_of(compiled: Any) -> str:
         return ""
 
 
-def _check_device(core: Any, device: str) -> None:
-    # HETERO:GPU,CPU or AUTO:GPU name devices behind a colon; OpenVINO checks those itself.
-    if ":" in device or device in ("AUTO", "HETERO", "MULTI", "BATCH"):
-        return
-    available = core.available_devices
-    # The only GPU is listed as GPU, and is GPU.0 as well; OpenVINO refuses a wrong number.
-    if device.split(".", maxsplit=1)[0] not in {name.split(".")[0] for name in available}:
-        raise DeviceError(
-            f"there is no device {device}; OpenVINO sees here: {', '.join(available)}"
-        )
-
-
 def _check_precision(
     compiled: Any, device: str, inference_precision: InferencePrecision | None
 ) -> None:
@@ -166,8 +179,8 @@ def _check_precision(
         )
 
 
-def _prepare(model: Any, pixel_type: PixelType, convolution: Convolution) -> Any:
-    prepared = _with_frames_as_input(model, pixel_type)
+def _prepare(model: Any, form: Form, pixel_type: PixelType, convolution: Convolution) -> Any:
+    prepared = _with_frames_as_input(form.adapt(model), pixel_type)
     return rewrite(prepared) if convolution == "winograd" else prepared
 
 

@@ -29,7 +29,9 @@ def input_shape(layout: Layout) -> tuple[int, ...]:
 
 
 def find_layout(model: Any) -> Layout | None:
-    """Return the layout of an ``openvino.Model``, or None if it has none of `choices.LAYOUTS`.
+    """Return the layout of the first input of an ``openvino.Model``.
+
+    It is None if it has none of `choices.LAYOUTS`.
 
     It is found by the number of axes and by the axis of the three colours, because the IR of
     another tool may not state it. Frames may have any number and size; `input_shape` gives the
@@ -37,13 +39,13 @@ def find_layout(model: Any) -> Layout | None:
     """
     from openvino import PartialShape
 
-    shapes = [port.partial_shape for port in model.inputs]
+    shapes = [port.partial_shape for port in model.inputs[:1]]
     for layout in LAYOUTS:
         sizes = [
             size if axis in "NSC" else -1
             for axis, size in zip(layout, input_shape(layout), strict=True)
         ]
-        if len(shapes) == 1 and shapes[0].compatible(PartialShape(sizes)):
+        if shapes and shapes[0].compatible(PartialShape(sizes)):
             return layout
     return None
 

@@ -86,7 +86,7 @@ def read_frames(
         The file is missing, is not a video, has no video stream, is too large, too long or too
         narrow, or is damaged or truncated; the frames before the damage have been yielded.
     """
-    rate = None if frames_per_second is None else _exact_rate(frames_per_second)
+    rate = None if frames_per_second is None else exact_rate(frames_per_second)
     with open_video(path) as container:
         stream = video_stream(container, path)
         frames = deinterlace(_decode(container, stream, path))
@@ -96,7 +96,7 @@ def read_frames(
             frames = resample(
                 frames,
                 rate,
-                _frame_seconds(stream),
+                frame_seconds(stream),
                 name=str(path),
                 longest=longest,
                 clock_may_jump=clock_may_jump(container),
@@ -131,8 +131,8 @@ def resample_frames(
     VideoError
         A frame has another shape or type, or is too long and narrow to be scaled.
     """
-    rate, frame_seconds = Fraction(FRAMES_PER_SECOND), 1 / _exact_rate(frames_per_second)
-    resampled = resample(_as_video_frames(frames), rate, frame_seconds, name="the video")
+    rate, seconds = Fraction(FRAMES_PER_SECOND), 1 / exact_rate(frames_per_second)
+    resampled = resample(_as_video_frames(frames), rate, seconds, name="the video")
     return as_arrays(resampled, SHORT_SIDE, name="a frame")
 
 
@@ -209,12 +209,12 @@ def _damage(path: Path, num_frames: int, reason: str) -> str:
     )
 
 
-def _frame_seconds(stream: VideoStream) -> Fraction:
+def frame_seconds(stream: VideoStream) -> Fraction:
     rate = stream.average_rate or stream.guessed_rate or FRAMES_PER_SECOND
     return 1 / Fraction(rate)
 
 
-def _exact_rate(frames_per_second: float | Fraction) -> Fraction:
+def exact_rate(frames_per_second: float | Fraction) -> Fraction:
     try:
         rate = float(frames_per_second)
     except (TypeError, ValueError, OverflowError):

@@ -7,17 +7,30 @@ that an operation reads together are neighbours in a batch, they are read withou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from i3d_rgb_tf.ir.winograd.graph import Graph
 
-__all__ = ["Batch", "Frames", "Order", "arrange", "join_frames", "split_frames", "take"]
+__all__ = [
+    "Batch",
+    "Frames",
+    "Order",
+    "arrange",
+    "follow",
+    "join_frames",
+    "part",
+    "split_frames",
+    "take",
+]
 
 Order = tuple[int, ...]
 """The number of the frame at each place of a batch. Those that the video does not have, negative
 or too large, stand for maps that nobody reads."""
+
+_NOBODY = -1
+"""The number of a frame that no video has."""
 
 _TO_FRAMES_FIRST = (0, 2, 1, 3, 4)
 
@@ -109,6 +122,29 @@ def arrange(graph: Graph, frames: Frames, orders: Sequence[Order]) -> Frames:
         return frames
     batches = (Batch(take(graph, frames, order), order) for order in orders)
     return Frames(tuple(batches), frames.count)
+
+
+def part(frames: Frames, start: int, stop: int) -> Frames:
+    """Return the frames from one number to another; they begin at 0 anew."""
+    count = stop - start
+    return Frames(tuple(_numbered(frames, -start, range(start, stop))), count)
+
+
+def follow(videos: Iterable[Frames]) -> Frames:
+    """Return the frames of several videos as those of one, one after the other."""
+    batches: list[Batch] = []
+    count = 0
+    for frames in videos:
+        batches += _numbered(frames, count, range(frames.count))
+        count += frames.count
+    return Frames(tuple(batches), count)
+
+
+def _numbered(frames: Frames, step: int, kept: range) -> Iterator[Batch]:
+    """Yield the batches with other numbers; frames that are not kept get one of no video."""
+    for batch in frames.batches:
+        order = (number + step if number in kept else _NOBODY for number in batch.order)
+        yield Batch(batch.maps, tuple(order))
 
 
 def _runs(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from i3d_rgb_tf.ir.opset import load_operations
 
-__all__ = ["Graph", "constant_value"]
+__all__ = ["Graph", "constant_integers", "constant_value"]
 
 
 @dataclass
@@ -71,3 +71,11 @@ def constant_value(output: Any) -> NDArray[np.float32] | None:
     if node.get_element_type().get_type_name() not in ("f16", "f32"):
         return None
     return np.asarray(node.data, np.float32)
+
+
+def constant_integers(output: Any) -> list[int] | None:
+    """Return the values of a constant of integers; None of other nodes."""
+    node = output.get_node()
+    if node.get_type_name() != "Constant" or not node.get_element_type().is_integral_number():
+        return None
+    return [int(value) for value in np.ravel(node.data)]

@@ -10,11 +10,23 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from i3d_rgb_tf.ir.winograd.convolutions import Convolution
-from i3d_rgb_tf.ir.winograd.frames import Batch, Frames, Order, arrange, take
-from i3d_rgb_tf.ir.winograd.graph import Graph, constant_value
+from i3d_rgb_tf.ir.winograd.frames import (
+    Batch,
+    Frames,
+    Order,
+    arrange,
+    follow,
+    part,
+    split_frames,
+    take,
+)
+from i3d_rgb_tf.ir.winograd.graph import Graph, constant_integers, constant_value
 from i3d_rgb_tf.ir.winograd.tilings import TILINGS, frame_orders
 
 __all__ = ["LAYERS", "Layer"]
+
+_TIME = 2
+"""Axis of (1, channels, frames, height, width)."""
 
 Layer = Callable[[Graph, Any, Sequence[Frames | None]], Frames | None]
 
@@ -74,10 +86,38 @@ def _max_pool(graph: Graph, node: Any, sources: Sequence[Frames | None]) -> Fram
     return _in_order(graph, frames.apply(lambda maps: graph.operations.max_pool(maps, *sides)))
 
 
+def _multiply(graph: Graph, node: Any, sources: Sequence[Frames | None]) -> Frames | None:
+    """Return frames, each multiplied by a number."""
+    frames, factors = sources[0], node.input_value(1)
+    if frames is None or list(factors.get_shape()) != [1, 1, frames.count, 1, 1]:
+        return None
+    orders = [batch.order for batch in frames.batches]
+    alike = arrange(graph, split_frames(graph, factors), orders)
+    batches = (
+        Batch(graph.operations.multiply(batch.maps, numbers.maps).output(0), batch.order)
+        for batch, numbers in zip(frames.batches, alike.batches, strict=True)
+    )
+    return Frames(tuple(batches), frames.count)
+
+
+def _slice(_: Graph, node: Any, sources: Sequence[Frames | None]) -> Frames | None:
+    """Return some frames in a row."""
+    frames = sources[0]
+    match [constant_integers(value) for value in node.input_values()[1:]]:
+        case [[start], [stop], [1], [axis]] if frames and axis == _TIME:
+            stop = min(stop, frames.count)
+            return part(frames, start, stop) if 0 <= start < stop else None
+    return None
+
+
 def _concat(graph: Graph, node: Any, sources: Sequence[Frames | None]) -> Frames | None:
-    """Return the channels of several sources as those of one."""
+    """Return the channels, or the frames, of several sources as those of one."""
+    axis = node.get_attributes()["axis"]
+    if axis == _TIME and any(sources):
+        values = zip(sources, node.input_values(), strict=True)
+        return follow(frames or split_frames(graph, value) for frames, value in values)
     known = [frames for frames in sources if frames]
-    if len(known) < len(sources) or node.get_attributes()["axis"] != 1:
+    if len(known) < len(sources) or axis != 1:
         return None
     orders = [batch.order for batch in known[0].batches]
     alike = [arrange(graph, frames, orders) for frames in known]
@@ -91,9 +131,11 @@ def _concat(graph: Graph, node: Any, sources: Sequence[Frames | None]) -> Frames
 LAYERS: dict[str, Layer] = {
     "Convolution": _convolution,
     "Add": _add,
+    "Multiply": _multiply,
     "Relu": _relu,
     "MaxPool": _max_pool,
     "Concat": _concat,
+    "Slice": _slice,
 }
 """By the type of a node."""
 

@@ -1,0 +1,250 @@
+"""The real network in chunks has the outputs of one pass over the whole video.
+
+In FP32, the pass is that of the frozen graph in TensorFlow, without its mean over time. In other
+arithmetic, it is that of plain OpenVINO in the same arithmetic.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import openvino
+import pytest
+
+from i3d_rgb_tf.inference.dense import CHUNK_FRAMES, frame_blocks, infer_dense
+from i3d_rgb_tf.inference.networks import NetworkOptions, Networks
+from i3d_rgb_tf.inference.pipeline import OutputList, read_videos
+from i3d_rgb_tf.inference.receptive_field import count_logits
+from i3d_rgb_tf.ir.files import read_ir
+from i3d_rgb_tf.ir.forms import chunk_form, window_form
+from i3d_rgb_tf.quantization.quantize import quantize_model
+from moving_pictures import moving_pictures
+from original import original_rows
+
+SHORT = [9, 16, 79, 80, 250]
+LONG = [383, 384, 385, 400, 1000, 3000]
+TOLERANCE = 1e-5
+"""Of features relative to their norm, of probabilities absolute."""
+
+POSITION_TOLERANCE = {"direct": 1e-5, "winograd": 3e-5}
+"""Of the probabilities of a position. Rewritten convolutions reach 1.6e-5 at one in hundreds, where
+the network wavers between actions; its features, and the mean over a video, are within 1e-5."""
+
+each_convolution = pytest.mark.parametrize("convolution", ["winograd", "direct"])
+# The chunks of other videos are the same, and take minutes.
+LENGTHS = {"winograd": [*SHORT, *LONG], "direct": [*SHORT, 385]}
+VIDEOS = [
+    pytest.param(convolution, num_frames, marks=[pytest.mark.slow] if num_frames in LONG else [])
+    for convolution, lengths in LENGTHS.items()
+    for num_frames in lengths
+]
+
+
+def pictures(num_frames):
+    return moving_pictures(num_frames, seed=num_frames)
+
+
+def infer_videos(compiled, lengths):
+    """Return the rows of each length, all inferred in one call, in this order."""
+
+    def read(num_frames):
+        return frame_blocks(pictures(num_frames), num_frames)
+
+    found = {
+        each.video: [rows for _, rows in each.outputs]
+        for each in infer_dense(compiled, read_videos(lengths, read), OutputList)
+    }
+    assert list(found) == list(lengths)
+    return {num_frames: np.concatenate(rows) for num_frames, rows in found.items()}
+
+
+class Differences(NamedTuple):
+    """By how much rows differ at most."""
+
+    features: float
+    """Of their norm."""
+    position: float
+    """Of the probabilities of a position."""
+    video: float
+    """Of the probabilities of the video, which are those of the mean of the logits."""
+
+
+def differences(found, expected):
+    assert found.shape == expected.shape
+    features, others = found[:, :1024], expected[:, :1024]
+    relative = np.linalg.norm(features - others) / np.linalg.norm(others)
+    logits, other_logits = np.float64(found[:, 1024:]), np.float64(expected[:, 1024:])
+    position = np.abs(softmax(logits) - softmax(other_logits)).max()
+    video = np.abs(softmax(logits.mean(axis=0)) - softmax(other_logits.mean(axis=0))).max()
+    return Differences(float(relative), float(position), float(video))
+
+
+def softmax(logits):
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def assert_same(found, expected, convolution="direct"):
+    difference = differences(found, expected)
+    assert difference.features <= TOLERANCE
+    assert difference.position <= POSITION_TOLERANCE[convolution]
+    assert difference.video <= TOLERANCE
+
+
+@pytest.fixture(scope="module")
+def original(frozen_graph, tmp_path_factory):
+    """Return a function that gives the rows of a length in TensorFlow, once for each length."""
+    folder = tmp_path_factory.mktemp("original")
+    return cache(lambda num_frames: original_rows(frozen_graph, num_frames, folder))
+
+
+@pytest.fixture(scope="module")
+def networks(model_root, spec):
+    """Return a function that gives the networks of the IR in FP32 with a convolution."""
+
+    @cache
+    def load(convolution):
+        options = NetworkOptions(
+            inference_precision="f32", winograd=convolution == "winograd", cache=False
+        )
+        found = Networks(spec.ir_path(model_root, "FP32"), options)
+        if found.convolution != convolution:
+            pytest.skip(f"on this machine convolutions are {found.convolution}")
+        return found
+
+    return load
+
+
+@pytest.fixture(scope="module")
+def dense_rows(networks):
+    """Return a function that gives the rows of a length; videos follow each other in a call."""
+
+    @cache
+    def infer(convolution, *lengths):
+        return infer_videos(networks(convolution).dense.compiled, lengths)
+
+    def find(convolution, num_frames):
+        group = LENGTHS[convolution]
+        is_short = num_frames in SHORT
+        lengths = [each for each in group if (each in SHORT) == is_short]
+        return infer(convolution, *lengths)[num_frames]
+
+    return find
+
+
+# In float32.
+
+
+@pytest.mark.parametrize(("convolution", "num_frames"), VIDEOS)
+def test_a_video_has_the_rows_of_the_original_stack(original, dense_rows, convolution, num_frames):
+    if num_frames == 3000 and _available_memory() < 17e9:
+        pytest.skip("TensorFlow needs 15 GB for one pass over 3000 frames")
+
+    rows = dense_rows(convolution, num_frames)
+
+    assert rows.shape == (count_logits(num_frames), 1424)
+    assert_same(rows, original(num_frames), convolution)
+
+
+def _available_memory():
+    return int(re.search(r"MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text())[1]) * 1024
+
+
+@each_convolution
+def test_a_video_after_others_has_the_same_bits_as_alone(networks, dense_rows, convolution):
+    (rows,) = infer_videos(networks(convolution).dense.compiled, [80]).values()
+
+    assert np.array_equal(rows, dense_rows(convolution, 80))
+
+
+@each_convolution
+@pytest.mark.parametrize("num_frames", [16, 64])
+def test_a_window_has_the_rows_of_the_original_stack(original, networks, num_frames, convolution):
+    window = networks(convolution).window(num_frames).compiled
+
+    rows = window(np.stack(pictures(num_frames))[np.newaxis])[0][0]
+
+    assert_same(rows, original(num_frames), convolution)
+
+
+# In other arithmetic.
+
+SOME = [79, 105]
+
+
+def chunk_and_passes(model, properties):
+    """Return the rows of each length in chunks, and in one pass, in some arithmetic."""
+
+    def compile_form(form):
+        compiling = {"PERFORMANCE_HINT": "LATENCY", **properties}
+        return openvino.Core().compile_model(form.adapt(model.clone()), "CPU", compiling)
+
+    chunks = infer_videos(compile_form(chunk_form(CHUNK_FRAMES)), SOME)
+    passes = {}
+    for num_frames in SOME:
+        window = compile_form(window_form(num_frames))
+        passes[num_frames] = window(np.float32(pictures(num_frames))[np.newaxis])[0][0]
+    return chunks, passes
+
+
+def test_weights_in_half_precision_have_the_rows_of_their_own_pass(model_root, spec):
+    model = read_ir(spec.ir_path(model_root, "FP16"))
+
+    chunks, passes = chunk_and_passes(model, {"INFERENCE_PRECISION_HINT": "f32"})
+
+    for num_frames in SOME:
+        assert_same(chunks[num_frames], passes[num_frames])
+
+
+@pytest.mark.slow
+def test_in_bfloat16_chunks_are_as_good_as_one_pass(model_root, spec, original):
+    """Numbers have 8 bits; two ways to round them differ by as much as each from the truth."""
+    if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("this processor has no bfloat16")
+    model = read_ir(spec.ir_path(model_root, "FP16"))
+
+    chunks, passes = chunk_and_passes(model, {"INFERENCE_PRECISION_HINT": "bf16"})
+
+    for num_frames in SOME:
+        of_chunks, of_pass = (
+            differences(rows[num_frames], original(num_frames)) for rows in (chunks, passes)
+        )
+        assert 1e-4 < of_pass.features < 0.03
+        assert of_chunks.features <= 1.5 * of_pass.features
+        assert differences(chunks[num_frames], passes[num_frames]).features <= 0.03
+
+
+@pytest.fixture(scope="module")
+def quantized(model_root, spec):
+    return quantize_model(read_ir(spec.ir_path(model_root, "FP32")), [np.stack(pictures(79))])
+
+
+@pytest.mark.slow
+def test_quantized_chunks_differ_from_one_pass_less_than_integers_from_their_simulation(
+    quantized, original
+):
+    precision = {"INFERENCE_PRECISION_HINT": "f32"}
+
+    chunks, passes = chunk_and_passes(quantized, precision)
+    # The same levels, in floating point.
+    simulated_chunks, simulated = chunk_and_passes(
+        quantized, {**precision, "LP_TRANSFORMS_MODE": "NO"}
+    )
+
+    for num_frames in SOME:
+        # Sums in another order differ by a float's rounding, which may become that of a level.
+        exact = differences(simulated_chunks[num_frames], simulated[num_frames])
+        assert exact.features <= 0.01
+        found = differences(chunks[num_frames], passes[num_frames])
+        arithmetic = differences(passes[num_frames], simulated[num_frames])
+        assert 0.005 < arithmetic.features < 0.05
+        assert found.features <= 1.5 * arithmetic.features
+        of_chunks, of_pass = (
+            differences(rows[num_frames], original(num_frames)) for rows in (chunks, passes)
+        )
+        assert of_chunks.features <= 1.25 * of_pass.features
+        assert of_chunks.video <= of_pass.video + 0.01

@@ -1,0 +1,232 @@
+"""Write the features of videos as NumPy files.
+
+There are two kinds, and they differ. --dense, the default, is one pass over the whole video, with a
+feature every 8 frames; each also depends on the two seconds around it. --window N infers N frames
+at a time, each window alone, as published feature files were made; with --stride M, a window begins
+every M frames. --preset sets what published features were made with; other options override it.
+
+For each video: STEM_rgb.npy, float32 (rows, 1024) or (rows, crops, 1024); STEM_fps.npy, the frame
+rate; STEM_timestamps_ms.npy, the end of each window as in video_features, or the centre if dense;
+and STEM.json, last, with the seconds of each row and all that the features depend on. A finished
+video is not read again; one that was made in another way stops the run before it begins.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from i3d_rgb_tf.choices import CROP_COUNTS, LAST_WINDOWS, POOLINGS, PRESET_NAMES
+
+if TYPE_CHECKING:
+    from i3d_rgb_tf.features.files import WrittenFeatures
+    from i3d_rgb_tf.features.settings import FeatureSettings
+
+EXAMPLES = """\
+  i3d-rgb-tf features cricket.mp4 --output-dir features
+  i3d-rgb-tf features -d models videos/ --window 16 --stride 4 --fps native --output-dir features
+  i3d-rgb-tf features -d models videos/ --preset activitynet --output-dir features
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    from i3d_rgb_tf.commands.arguments import (
+        add_device,
+        add_directory,
+        add_format,
+        add_performance_hint,
+        directory,
+    )
+
+    parser.add_argument(
+        "videos",
+        nargs="+",
+        type=Path,
+        metavar="VIDEO",
+        help="video files, animated GIFs, or folders of them",
+    )
+    where = parser.add_mutually_exclusive_group()
+    add_directory(where)
+    where.add_argument(
+        "-m", "--model", type=Path, metavar="MODEL.xml", help="IR to use instead of one in the tree"
+    )
+    parser.add_argument(
+        "-o",
+        "--output-dir",
+        type=directory,
+        required=True,
+        metavar="DIR",
+        help="folder to write to",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace features that were made in another way",
+    )
+    _add_settings(parser)
+    add_device(parser)
+    add_performance_hint(parser)
+    add_format(parser)
+    parser.set_defaults(fail=parser.error)
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add what decides the features; what is not given is absent, so that a preset can set it."""
+    from i3d_rgb_tf.commands.arguments import positive
+
+    group = parser.add_argument_group("features", argument_default=argparse.SUPPRESS)
+    group.add_argument(
+        "--preset",
+        choices=PRESET_NAMES,
+        default=None,
+        help="settings of published features, which docs/features.md gives the sources of",
+    )
+    kind = group.add_mutually_exclusive_group()
+    kind.add_argument(
+        "--dense",
+        action="store_true",
+        help="one pass over the whole video, a feature every 8 frames (default)",
+    )
+    kind.add_argument(
+        "--window", type=positive, metavar="N", help="N frames at a time, 9 or more, each alone"
+    )
+    group.add_argument(
+        "--stride",
+        type=positive,
+        metavar="M",
+        help="frames from one window to the next (default: those of a window)",
+    )
+    group.add_argument(
+        "--fps",
+        dest="frames_per_second",
+        type=_rate,
+        metavar="RATE",
+        help="frames per second, such as 25 or 30000/1001, or native: each frame of the file once "
+        "(default: 25, as in training)",
+    )
+    group.add_argument(
+        "--last-window",
+        choices=LAST_WINDOWS,
+        help="what becomes of frames at the end that do not fill a window: they are left out, the "
+        "last one is repeated, or all of them (default: drop); a video shorter than a window is "
+        "always kept",
+    )
+    group.add_argument(
+        "--segments",
+        type=positive,
+        metavar="N",
+        help="average into N equal parts, 32 for anomaly detection",
+    )
+    group.add_argument(
+        "--crops",
+        type=int,
+        choices=CROP_COUNTS,
+        help="centre; along the longer side; corners and centre; and mirrored (default: 1)",
+    )
+    group.add_argument(
+        "--pooling", choices=POOLINGS, help="mean: one row for the whole video (default: none)"
+    )
+    group.add_argument(
+        "--logits", action="store_true", help="also STEM_logits.npy, of the 400 actions"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    from i3d_rgb_tf.commands.terminal import print_error, print_json, print_lines
+    from i3d_rgb_tf.commands.videos import find_each, with_progress
+    from i3d_rgb_tf.errors import VideoError
+    from i3d_rgb_tf.features.resume import check_stems, extract_to_folder
+    from i3d_rgb_tf.model import load_model
+
+    settings = _settings(arguments)
+    videos, errors = find_each(arguments.videos)
+    for error in errors:
+        print_error(error)
+    if not videos:
+        return 1
+    # A file may be named itself and be in a folder.
+    videos = list(dict.fromkeys(videos))
+    check_stems(videos)
+    model = load_model(
+        arguments.model,
+        directory=arguments.directory,
+        device=arguments.device,
+        inference_precision=arguments.inference_precision,
+        performance_hint=arguments.performance_hint.upper(),
+        winograd=arguments.winograd,
+    )
+    written: list[WrittenFeatures] = []
+    results = extract_to_folder(
+        model.networks, videos, arguments.output_dir, settings, overwrite=arguments.overwrite
+    )
+    for result in with_progress(results, len(videos)):
+        if isinstance(result, VideoError):
+            print_error(result)
+            continue
+        written.append(result)
+        if arguments.format == "text":
+            print_lines(text_line(result))
+            # A reader at the other end of a pipe sees each result at once.
+            sys.stdout.flush()
+    if arguments.format == "json":
+        print_json([_document(result) for result in written])
+    return 0 if len(written) == len(videos) and not errors else 1
+
+
+def _settings(arguments: argparse.Namespace) -> FeatureSettings:
+    """Return the settings of the preset, overridden by those that are given."""
+    from dataclasses import fields, replace
+
+    from i3d_rgb_tf.features.presets import PRESETS
+    from i3d_rgb_tf.features.settings import FeatureSettings
+
+    given = {
+        each.name: getattr(arguments, each.name)
+        for each in fields(FeatureSettings)
+        if hasattr(arguments, each.name)
+    }
+    preset = PRESETS[arguments.preset].settings if arguments.preset else FeatureSettings()
+    if hasattr(arguments, "dense"):
+        given = {"window": None, "stride": None, "last_window": None, **given}
+    elif "window" in given:
+        # The stride of the dense pass is none for windows.
+        given = {"stride": None if preset.is_dense else preset.stride, **given}
+    try:
+        return replace(preset, **given)
+    except ValueError as error:
+        arguments.fail(str(error))
+        raise
+
+
+def text_line(result: WrittenFeatures) -> str:
+    """Return what was written for a video, for people."""
+    shape = " x ".join(map(str, result.shape))
+    notes = [] if result.is_new else ["was there already"]
+    notes += ["repeated, because it is short"] if result.is_repeated else []
+    noted = f" ({'; '.join(notes)})" if notes else ""
+    return f"{result.video}: {shape}, {result.duration_seconds:.1f} s, {result.path}{noted}"
+
+
+def _document(result: WrittenFeatures) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {**asdict(result), "path": str(result.path)}
+
+
+def _rate(text: str) -> float | None:
+    if text == "native":
+        return None
+    try:
+        rate = float(Fraction(text))
+    except (ValueError, ZeroDivisionError, OverflowError):
+        rate = 0.0
+    if rate <= 0:
+        raise argparse.ArgumentTypeError(
+            f"got {text!r}, expected a number such as 25 or 30000/1001, or native"
+        )
+    return rate

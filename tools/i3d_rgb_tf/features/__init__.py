@@ -1,0 +1,1 @@
+"""Videos -> features: the settings, windows, times, and files of features."""

@@ -1,0 +1,195 @@
+"""Features of many videos into a folder; those that are finished are not made again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from i3d_rgb_tf.errors import DatasetError, VideoError
+from i3d_rgb_tf.features.extract import extract_features, network_facts
+from i3d_rgb_tf.features.files import (
+    Origin,
+    WrittenFeatures,
+    describe_written,
+    is_complete,
+    is_own,
+    json_path,
+    read_document,
+    remove_logits,
+    write_features,
+)
+from i3d_rgb_tf.features.result import NetworkFacts
+from i3d_rgb_tf.features.settings import FeatureSettings
+from i3d_rgb_tf.hashes import file_digest
+from i3d_rgb_tf.inference.networks import Networks
+from i3d_rgb_tf.storage import check_writable
+
+__all__ = ["check_stems", "extract_to_folder", "find_difference"]
+
+
+def extract_to_folder(
+    networks: Networks,
+    videos: Sequence[str | Path],
+    folder: Path,
+    settings: FeatureSettings | None = None,
+    *,
+    overwrite: bool = False,
+) -> Generator[WrittenFeatures | VideoError, None, None]:
+    """Write the features of each video into a folder, and yield what was written.
+
+    A video whose features are there, complete and made in the same way, is not read again. Before
+    any work, the folder is checked: features that were made in another way are not replaced.
+
+    Parameters
+    ----------
+    networks, settings
+        As for `i3d_rgb_tf.features.extract.extract_features`.
+    videos
+        Paths of video files or animated GIFs, whose names differ in more than their endings.
+    folder
+        Where to write; it is made if needed.
+    overwrite
+        Whether features that were made in another way are replaced.
+
+    Yields
+    ------
+    WrittenFeatures or VideoError
+        One for each video, in order; an error, which is not raised, where it cannot be read.
+
+    Raises
+    ------
+    DatasetError
+        Two videos have the same name, or features are there that were made in another way.
+    StorageError
+        The folder cannot be written, or a file in it not be read.
+    DeviceError, ModelError
+        As for `i3d_rgb_tf.features.extract.extract_features`.
+    """
+    settings = settings or FeatureSettings()
+    check_stems(videos)
+    check_writable(folder)
+    run = _Run(folder, settings, _model_digest(networks.path), network_facts(networks, settings))
+    finished = {
+        video: written
+        for video in videos
+        if (written := run.find_finished(video, overwrite=overwrite))
+    }
+    return _extract(networks, videos, run, finished)
+
+
+def check_stems(videos: Sequence[str | Path]) -> None:
+    """Raise unless the files of each video have names of their own.
+
+    Raises
+    ------
+    DatasetError
+        Two videos would be written to the same files.
+
+    Examples
+    --------
+    >>> check_stems(["a/cricket.mp4", "b/cricket.avi"])
+    Traceback (most recent call last):
+        ...
+    i3d_rgb_tf.errors.DatasetError: a/cricket.mp4 and b/cricket.avi would both be written to \
+cricket_rgb.npy; run them with two output folders, or rename one
+    """
+    seen: dict[str, str | Path] = {}
+    for video in videos:
+        # Some file systems do not distinguish capitals.
+        key = Path(video).stem.casefold()
+        if key in seen:
+            raise DatasetError(
+                f"{seen[key]} and {video} would both be written to {Path(video).stem}_rgb.npy; "
+                "run them with two output folders, or rename one"
+            )
+        seen[key] = video
+
+
+def find_difference(document: dict[str, Any], origin: Origin) -> str:
+    """Return the first thing in which finished features were made in another way, or nothing."""
+    for place, expected in origin.as_values().items():
+        found: Any = document
+        for name in place.split("."):
+            found = found.get(name) if isinstance(found, dict) else None
+        if found != expected:
+            return f"{place} {found}, expected {expected}"
+    return ""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One run: where it writes, and what is the same for all its videos."""
+
+    folder: Path
+    settings: FeatureSettings
+    model_sha256: str
+    network: NetworkFacts
+
+    def origin(self, video: str | Path) -> Origin:
+        """Return what the features of a video depend on."""
+        digest = file_digest(Path(video), "sha256")
+        return Origin(digest, self.model_sha256, self.network, self.settings)
+
+    def find_finished(self, video: str | Path, *, overwrite: bool) -> WrittenFeatures | None:
+        """Return the features of a video that are there, complete and made in the same way.
+
+        Raises
+        ------
+        DatasetError
+            What is there was made in another way, and is not to be replaced.
+        """
+        path = json_path(self.folder, video)
+        document = read_document(path)
+        if document is None or (is_own(document) and not is_complete(document, path)):
+            return None
+        try:
+            difference = self._find_difference(document, video)
+        except OSError:
+            # Whoever opens the video reports why it cannot be read.
+            return None
+        if not difference:
+            if not self.settings.logits:
+                # A run that replaced features with logits may have been killed before.
+                remove_logits(path)
+            return describe_written(path, str(video), document, is_new=False)
+        if overwrite:
+            return None
+        raise DatasetError(
+            f"{path} {difference}; choose another output folder, or replace it with --overwrite"
+        )
+
+    def _find_difference(self, document: Any, video: str | Path) -> str:
+        if not is_own(document):
+            return "was not written by this program"
+        difference = find_difference(document, self.origin(video))
+        return difference and f"was made in another way: {difference}"
+
+
+def _extract(
+    networks: Networks,
+    videos: Sequence[str | Path],
+    run: _Run,
+    finished: dict[str | Path, WrittenFeatures],
+) -> Generator[WrittenFeatures | VideoError, None, None]:
+    missing = [video for video in videos if video not in finished]
+    with closing(extract_features(networks, missing, run.settings)) as results:
+        for video in videos:
+            if video in finished:
+                yield finished[video]
+                continue
+            result = next(results)
+            if isinstance(result, VideoError):
+                yield result
+            else:
+                yield write_features(run.folder, result, run.origin(video))
+
+
+def _model_digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    for file in (path, path.with_suffix(".bin")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,113 @@
+"""One IR, compiled for each kind of input when that is first needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from i3d_rgb_tf.choices import Convolution, InferencePrecision, PerformanceHint
+from i3d_rgb_tf.inference.dense import CHUNK_FRAMES
+from i3d_rgb_tf.ir.compile import check_device, compile_model, device_errors
+from i3d_rgb_tf.ir.convolution import choose_convolution
+from i3d_rgb_tf.ir.files import read_ir
+from i3d_rgb_tf.ir.forms import CLIP, Form, chunk_form, window_form
+from i3d_rgb_tf.ir.metadata import read_provenance
+
+__all__ = ["Network", "NetworkOptions", "Networks"]
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """How a network is compiled; see `i3d_rgb_tf.ir.compile.compile_model`."""
+
+    device: str = "CPU"
+    """A device of OpenVINO."""
+    inference_precision: InferencePrecision | None = None
+    """The arithmetic of the device; None for its own choice."""
+    performance_hint: PerformanceHint = "LATENCY"
+    """One clip at a time, or several at once. Chunks of one video are always inferred in turn."""
+    winograd: bool = True
+    """Whether convolutions may be computed with fewer multiplications."""
+    cache: bool = True
+    """Whether to keep the compiled networks on disk."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A compiled network."""
+
+    compiled: Any
+    """``openvino.CompiledModel``."""
+    convolution: Convolution
+    """How the convolutions are computed."""
+
+
+class Networks:
+    """The networks of one IR.
+
+    Parameters
+    ----------
+    path
+        The IR.
+    options
+        How it is compiled.
+
+    Raises
+    ------
+    ModelError
+        There is no IR, or it is not this model's.
+    DeviceError
+        There is no such device. When a network is first needed: the device cannot compile it, or
+        does not support the precision.
+    """
+
+    def __init__(self, path: Path, options: NetworkOptions) -> None:
+        self.path = path
+        self.options = options
+        self._model = read_ir(path)
+        self.weights = read_provenance(self._model).weights
+        check_device(options.device)
+        self._windows: dict[int, Network] = {}
+
+    @cached_property
+    def convolution(self) -> Convolution:
+        """How the convolutions are computed."""
+        options = self.options
+        with device_errors(f"{options.device} cannot run the model", options.device):
+            return choose_convolution(
+                options.device,
+                options.inference_precision,
+                model=self._model,
+                winograd=options.winograd,
+            ).convolution
+
+    @cached_property
+    def clip(self) -> Network:
+        """For clips of 79 frames: probabilities of the actions, (400,)."""
+        return self._compile(CLIP, self.options.performance_hint)
+
+    @cached_property
+    def dense(self) -> Network:
+        """For videos of any length, as `i3d_rgb_tf.inference.dense.infer_dense` takes it."""
+        return self._compile(chunk_form(CHUNK_FRAMES), "LATENCY")
+
+    def window(self, num_frames: int) -> Network:
+        """Return the network for windows of so many frames: (positions, 1424)."""
+        if num_frames not in self._windows:
+            form = window_form(num_frames)
+            self._windows[num_frames] = self._compile(form, self.options.performance_hint)
+        return self._windows[num_frames]
+
+    def _compile(self, form: Form, performance_hint: PerformanceHint) -> Network:
+        compiled = compile_model(
+            self._model.clone(),
+            self.options.device,
+            self.options.inference_precision,
+            form=form,
+            performance_hint=performance_hint,
+            convolution=self.convolution,
+            cache=self.options.cache,
+        )
+        return Network(compiled, self.convolution)
