@@ -27,6 +27,7 @@ class FakeNetworks:
 
     path: Path
     weights: str = "rgb_scratch"
+    weights_sha384: str = "3" * 96
     options: Any = field(default_factory=lambda: SimpleNamespace(device="CPU"))
     compiled: list[int] = field(default_factory=list)
     """The windows that were compiled."""

@@ -122,7 +122,7 @@ def test_the_help_says_that_the_two_kinds_differ(capsys: pytest.CaptureFixture[s
         cli.main(["features", "--help"])
 
     text = " ".join(capsys.readouterr().out.split())
-    assert "There are two kinds, and they differ." in text
+    assert "There are two kinds. Their numbers differ" in text
     for name in PRESETS:
         assert name in text
 

@@ -110,6 +110,7 @@ def test_the_json_says_all_that_the_features_depend_on(
     model = networks.path.read_bytes() + networks.path.with_suffix(".bin").read_bytes()
     assert document["network"] == {
         "weights": "rgb_scratch",
+        "weights_sha384": networks.weights_sha384,
         "model": str(networks.path),
         "model_sha256": hashlib.sha256(model).hexdigest(),
         "convolution": "direct",
@@ -247,11 +248,6 @@ def remove_fps(out: Path) -> None:
     (out / "ramp_fps.npy").unlink()
 
 
-def cut_json(out: Path) -> None:
-    text = (out / "ramp.json").read_text()
-    (out / "ramp.json").write_text(text[: len(text) // 2])
-
-
 def change_json(out: Path, key: str, value: object) -> None:
     document = json.loads((out / "ramp.json").read_text())
     (out / "ramp.json").write_text(json.dumps({**document, key: value}))
@@ -265,18 +261,20 @@ def misstate_files(out: Path) -> None:
     change_json(out, "files", {"rgb": 1})
 
 
-def forget_settings(out: Path) -> None:
-    change_json(out, "settings", None)
-
-
 def forget_length(out: Path) -> None:
     document = json.loads((out / "ramp.json").read_text())
     del document["duration_seconds"]
     (out / "ramp.json").write_text(json.dumps(document))
 
 
-def remove_json(out: Path) -> None:
+def remove_json_and_mark(out: Path) -> None:
+    """Leave what a run leaves that is killed while it moves the files."""
     (out / "ramp.json").unlink()
+    (out / "ramp.unfinished").touch()
+
+
+def empty_json(out: Path) -> None:
+    (out / "ramp.json").write_bytes(b"")
 
 
 @pytest.mark.parametrize(
@@ -284,12 +282,11 @@ def remove_json(out: Path) -> None:
     [
         cut_rgb,
         remove_fps,
-        cut_json,
+        empty_json,
         forget_files,
         misstate_files,
-        forget_settings,
         forget_length,
-        remove_json,
+        remove_json_and_mark,
     ],
 )
 def test_damaged_or_partial_features_are_made_again(
@@ -304,7 +301,40 @@ def test_damaged_or_partial_features_are_made_again(
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
-@pytest.mark.parametrize("text", ["[]", '{"title": "Ramp"}', "3"])
+def test_arrays_of_another_program_are_not_replaced(
+    networks: FakeNetworks, video: Path, out: Path
+) -> None:
+    out.mkdir()
+    (out / "ramp_rgb.npy").write_bytes(b"from video_features")
+
+    with pytest.raises(DatasetError, match="ramp_rgb.npy was not written by this program; choose"):
+        extract_to_folder(networks, [video], out, WINDOWS)
+
+    assert (out / "ramp_rgb.npy").read_bytes() == b"from video_features"
+    (written,) = extract_to_folder(networks, [video], out, WINDOWS, overwrite=True)
+    assert written.is_new
+
+
+def test_other_settings_are_reported_even_if_a_file_is_missing(
+    networks: FakeNetworks, video: Path, out: Path
+) -> None:
+    write(networks, video, out, WINDOWS)
+    remove_fps(out)
+
+    with pytest.raises(DatasetError, match="made in another way: settings.logits False"):
+        extract_to_folder(networks, [video], out, replace(WINDOWS, logits=True))
+
+
+def test_a_video_that_is_gone_does_not_stop_the_others(
+    networks: FakeNetworks, video: Path, out: Path, tmp_path: Path
+) -> None:
+    gone, found = extract_to_folder(networks, [tmp_path / "gone.mp4", video], out, WINDOWS)
+
+    assert isinstance(gone, VideoError)
+    assert isinstance(found, WrittenFeatures)
+
+
+@pytest.mark.parametrize("text", ["[]", '{"title": "Ramp"}', "3", '{"line": 1}\n{"line": 2}\n'])
 def test_a_json_of_another_program_is_not_replaced(
     networks: FakeNetworks, video: Path, out: Path, text: str
 ) -> None:

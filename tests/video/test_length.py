@@ -199,3 +199,11 @@ def test_what_is_no_video_is_an_error_as_for_decoding(tmp_path):
                 read(path)
             messages.append(str(caught.value))
         assert messages[0] == messages[1]
+
+
+def test_the_frames_of_hours_of_pauses_in_a_small_file_are_not_counted(tmp_path: Path) -> None:
+    times = [3_599_000 * index for index in range(100)]
+    video = write_video(tmp_path / "x.mkv", ramp(1) * 100, times=times)
+
+    with pytest.raises(VideoError, match=r"h, expected at most 1\.\d h for its size"):
+        count_frames(video)

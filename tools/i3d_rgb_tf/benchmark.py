@@ -128,7 +128,7 @@ def benchmark(
     performance_hint
         How the video is inferred; without a video, both are measured and it changes nothing.
     winograd
-        As for `i3d_rgb_tf.classify.load_model`; False to measure direct convolution only.
+        As for `i3d_rgb_tf.model.load_model`; False to measure direct convolution only.
     video
         A video to measure from the file to its labels.
     rounds

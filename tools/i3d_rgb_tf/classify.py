@@ -150,8 +150,6 @@ class _Opened:
 
     def frames(self) -> Iterator[_Frame]:
         """Yield all frames, once, and count them."""
-        if self.error:
-            raise self.error
         held, self.held = self.held, []
         for frame in chain(held, self.rest):
             self.num_frames += 1
@@ -167,7 +165,8 @@ def _open(video: str | Path) -> _Opened:
 
 
 def _hold(video: str | Path, frames: Iterator[_Frame], count: Callable[[], int | None]) -> _Opened:
-    held = list(islice(frames, load_spec().num_frames + 1))
+    # A view would keep the whole frame in memory.
+    held = [frame.copy() for frame in islice(frames, load_spec().num_frames + 1)]
     return _Opened(video, held, frames, count)
 
 
@@ -189,8 +188,7 @@ def _classify(
     networks: Networks, videos: Iterable[_Opened], top_k: int
 ) -> Iterator[Classification | VideoError]:
     # A group is read while it is inferred.
-    for is_long, group in groupby(videos, key=lambda opened: opened.is_long):
-        infer = _infer_long if is_long else _infer_short
+    for infer, group in groupby(videos, key=_inference):
         with closing(infer(networks, group)) as found:
             for each in found:
                 if isinstance(each.error, VideoError):
@@ -199,6 +197,20 @@ def _classify(
                     raise each.error
                 else:
                     yield _classification(networks, each, top_k)
+
+
+def _inference(
+    opened: _Opened,
+) -> Callable[[Networks, Iterable[_Opened]], Generator[_Found, None, None]]:
+    if opened.error:
+        return _report
+    return _infer_long if opened.is_long else _infer_short
+
+
+def _report(_: Networks, videos: Iterable[_Opened]) -> Generator[_Found, None, None]:
+    """Yield videos that cannot be read."""
+    for opened in videos:
+        yield _Found(opened, opened.error, np.empty(0, np.float32), 0)
 
 
 def _infer_short(networks: Networks, videos: Iterable[_Opened]) -> Generator[_Found, None, None]:

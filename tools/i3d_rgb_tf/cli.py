@@ -40,6 +40,7 @@ getting started:
   i3d-rgb-tf download                   DIR/public/i3d-rgb-tf/i3d-rgb.frozen.pb
   i3d-rgb-tf convert                    DIR/public/i3d-rgb-tf/{FP16,FP32}/i3d-rgb-tf.xml
   i3d-rgb-tf classify VIDEO             the actions in it
+  i3d-rgb-tf features VIDEO -o DIR      its features, as NumPy files
   i3d-rgb-tf COMMAND --help             more about one command
 
 exit status: 0 done, 1 failed (one line says why and how to fix it), 2 wrong usage;
@@ -193,7 +194,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog=PROGRAM,
         description="The I3D RGB action recognition model: download the published weights, verify "
-        "them, convert them to OpenVINO, and name the actions in videos.",
+        "them, convert them to OpenVINO, name the actions in videos, and write their features.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -112,7 +112,9 @@ class Model:
         """Name the actions in the frames of a video that is decoded already.
 
         The frames are resampled, scaled and cropped as `classify` does with those of a file. They
-        are taken one by one while the device infers, and never held as a whole.
+        are taken one by one while the device infers, and never held as a whole. The padding of the
+        network depends on their number, which is known up to 384 frames at 25 per second; the
+        probabilities of more may differ slightly from those of a file.
 
         Parameters
         ----------
@@ -144,8 +146,7 @@ class Model:
     ) -> Iterator[Classification | VideoError]:
         """Name the actions in videos one after the other, each as `classify` does.
 
-        While the end of a video is inferred, the next video is being decoded: the device does not
-        wait between them, and short videos are as quick as long ones.
+        While the end of a video is inferred, the next video is being decoded.
 
         Parameters
         ----------
@@ -252,7 +253,7 @@ def load_model(
         The arithmetic of the device; by default its fastest (bfloat16 where the processor has
         it).
     performance_hint
-        ``LATENCY``: all cores on one clip, for an early first result and for few clips.
+        ``LATENCY``: all cores on one clip or window, for an early first result and for few.
         ``THROUGHPUT``: several clips at once, for many; takes more memory. The parts of one video
         are always inferred in turn.
     winograd

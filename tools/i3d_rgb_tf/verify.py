@@ -60,7 +60,7 @@ def verify(directory: Path, *, sample: Path | None = None, winograd: bool = True
         DeepMind's sample clip ``v_CricketShot_g04_c01_rgb``, the .npy or the .gif.
     winograd
         Whether the convolutions of an IR are computed with fewer multiplications, as in
-        `i3d_rgb_tf.classify.load_model`, where that is faster in float32.
+        `i3d_rgb_tf.model.load_model`, where that is faster in float32.
 
     Returns
     -------

@@ -58,7 +58,7 @@ def _copy_model(templates: _Templates, folder: Path) -> Path:
 def _predict(path: Path, cache: Path, *, infer: bool = True) -> Any:
     import numpy as np
 
-    from i3d_rgb_tf.classify import load_model
+    from i3d_rgb_tf.model import load_model
 
     os.environ["XDG_CACHE_HOME"] = str(cache)
     try:
@@ -142,7 +142,7 @@ KINDS = {
         _use,
         make_templates=_make_templates,
         load=_load,
-        imports=("numpy", "platformdirs", "i3d_rgb_tf.classify"),
+        imports=("numpy", "platformdirs", "i3d_rgb_tf.model"),
         may_write=True,
     )
 }

@@ -187,9 +187,9 @@ def _make_bin(rng: Random, setting: Setting) -> Case:
 def _use(case: Case) -> None:
     import numpy as np
 
-    from i3d_rgb_tf.classify import load_model
     from i3d_rgb_tf.ir.files import read_ir
     from i3d_rgb_tf.ir.metadata import read_provenance
+    from i3d_rgb_tf.model import load_model
 
     if case.data["run"]:
         model = load_model(case.path, inference_precision="f32", cache=False)
@@ -198,7 +198,7 @@ def _use(case: Case) -> None:
         read_provenance(read_ir(case.path))
 
 
-_IMPORTS = ("numpy", "i3d_rgb_tf.ir.files", "i3d_rgb_tf.ir.compile", "i3d_rgb_tf.classify")
+_IMPORTS = ("numpy", "i3d_rgb_tf.ir.files", "i3d_rgb_tf.ir.compile", "i3d_rgb_tf.model")
 
 KINDS = {
     "ir-xml": Kind(

@@ -1,4 +1,8 @@
-"""Name the actions in videos."""
+"""Name the actions in videos.
+
+A video is inferred in one pass at 25 frames per second, and the mean of its logits over time gives
+the probabilities, as in the paper. One of fewer than 79 frames is looped.
+"""
 
 from __future__ import annotations
 

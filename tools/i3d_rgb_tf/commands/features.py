@@ -1,14 +1,16 @@
 """Write the features of videos as NumPy files.
 
-There are two kinds, and they differ. --dense, the default, is one pass over the whole video, with a
-feature every 8 frames; each also depends on the two seconds around it. --window N infers N frames
-at a time, each window alone, as published feature files were made; with --stride M, a window begins
-every M frames. --preset sets what published features were made with; other options override it.
+There are two kinds. Their numbers differ, so do not mix them. --dense, the default, is one pass
+over the whole video, with a row every 8 frames; each depends on 107 frames around it (4.3 s at 25
+per second). --window N infers N frames at a time, and a row depends on these alone, as in most
+published feature files; with --stride M, a window begins every M frames. --preset NAME has the
+settings of published features; other options override it.
 
 For each video: STEM_rgb.npy, float32 (rows, 1024) or (rows, crops, 1024); STEM_fps.npy, the frame
 rate; STEM_timestamps_ms.npy, the end of each window as in video_features, or the centre if dense;
-and STEM.json, last, with the seconds of each row and all that the features depend on. A finished
-video is not read again; one that was made in another way stops the run before it begins.
+and STEM.json, last, with the seconds of each row and all that the features depend on. Features that
+are complete and were made in the same way are kept; any made in another way stop the run before it
+begins.
 """
 
 from __future__ import annotations
@@ -83,7 +85,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         "--preset",
         choices=PRESET_NAMES,
         default=None,
-        help="settings of published features, which docs/features.md gives the sources of",
+        help="settings of published features; docs/features.md names their sources",
     )
     kind = group.add_mutually_exclusive_group()
     kind.add_argument(
@@ -92,13 +94,13 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         help="one pass over the whole video, a feature every 8 frames (default)",
     )
     kind.add_argument(
-        "--window", type=positive, metavar="N", help="N frames at a time, 9 or more, each alone"
+        "--window", type=positive, metavar="N", help="N frames at a time, 9 to 384, each alone"
     )
     group.add_argument(
         "--stride",
         type=positive,
         metavar="M",
-        help="frames from one window to the next (default: those of a window)",
+        help="frames from the start of one window to the next (default: N, or that of the preset)",
     )
     group.add_argument(
         "--fps",
@@ -111,21 +113,22 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--last-window",
         choices=LAST_WINDOWS,
-        help="what becomes of frames at the end that do not fill a window: they are left out, the "
-        "last one is repeated, or all of them (default: drop); a video shorter than a window is "
-        "always kept",
+        help="frames at the end that do not fill a window: drop: left out; pad: filled with copies "
+        "of the last frame; repeat: filled with these frames again (default: drop); a video "
+        "shorter than a window is always kept",
     )
     group.add_argument(
         "--segments",
         type=positive,
         metavar="N",
-        help="average into N equal parts, 32 for anomaly detection",
+        help="average the rows into N equal parts of the video; anomaly detection uses 32",
     )
     group.add_argument(
         "--crops",
         type=int,
         choices=CROP_COUNTS,
-        help="centre; along the longer side; corners and centre; and mirrored (default: 1)",
+        help="squares of each frame: 1: the centre; 3: along the longer side; 5: corners and "
+        "centre; 10: these and mirrored (default: 1)",
     )
     group.add_argument(
         "--pooling", choices=POOLINGS, help="mean: one row for the whole video (default: none)"

@@ -79,6 +79,7 @@ def network_facts(networks: Networks, settings: FeatureSettings) -> NetworkFacts
     network = _network(networks, settings)
     return NetworkFacts(
         weights=networks.weights,
+        weights_sha384=networks.weights_sha384,
         model=str(networks.path),
         convolution=network.convolution,
         inference_precision=_inference_precision(network.compiled),
@@ -139,7 +140,7 @@ class _Rows:
         self._parts: list[NDArray[np.float32]] = []
 
     def add(self, _: int, output: NDArray[np.float32]) -> None:
-        """Take (positions, 1424) for a window of one crop; (1424,) or (crops, 1424) if dense."""
+        """Take (positions, 1424) for a window of one crop, or (crops, 1424) if dense."""
         rows = output if self._settings.is_dense else output.mean(axis=0)
         # A copy without the logits frees their memory.
         kept = rows if self._settings.logits else rows[..., :NUM_FEATURES].copy()

@@ -23,11 +23,12 @@ __all__ = [
     "Origin",
     "WrittenFeatures",
     "describe_written",
+    "has_foreign_arrays",
     "is_complete",
     "is_own",
     "json_path",
     "read_document",
-    "remove_logits",
+    "remove_leftovers",
     "write_features",
 ]
 
@@ -92,7 +93,7 @@ def json_path(folder: Path, video: str | Path) -> Path:
 
 
 def write_features(folder: Path, features: Features, origin: Origin) -> WrittenFeatures:
-    """Write the features of a video into a folder: complete with their JSON, or not at all.
+    """Write the features of a video into a folder, and last the JSON with which they are finished.
 
     Parameters
     ----------
@@ -112,7 +113,9 @@ def write_features(folder: Path, features: Features, origin: Origin) -> WrittenF
     arrays = _arrays(features)
     names = {key: _file_name(stem, key) for key in arrays}
     path = json_path(folder, features.video)
-    with replaced_folder(folder, (*names.values(), path.name)) as temporary:
+    mark = _unfinished(path)
+    with replaced_folder(folder, (mark.name, *names.values(), path.name)) as temporary:
+        (temporary / mark.name).touch()
         for key, array in arrays.items():
             np.save(temporary / names[key], array, allow_pickle=False)
         document = _document(features, origin)
@@ -127,9 +130,22 @@ def write_features(folder: Path, features: Features, origin: Origin) -> WrittenF
         }
         text = json.dumps(document, indent=1) + "\n"
         (temporary / path.name).write_text(text, encoding="utf-8")
-    if _LOGITS not in arrays:
-        remove_logits(path)
+    remove_leftovers(path, has_logits=_LOGITS in arrays)
     return describe_written(path, features.video, document, is_new=True)
+
+
+def has_foreign_arrays(path: Path) -> bool:
+    """Return whether arrays with the names of these are there that another program has written.
+
+    They have no JSON, and no mark that this program was ended while it wrote them.
+    """
+    arrays = path.with_name(_file_name(path.stem, "rgb"))
+    return arrays.exists() and not path.exists() and not _unfinished(path).exists()
+
+
+def _unfinished(path: Path) -> Path:
+    """Return the file that marks arrays whose JSON is not there yet."""
+    return path.with_name(f"{path.stem}.unfinished")
 
 
 def describe_written(
@@ -146,21 +162,26 @@ def describe_written(
     )
 
 
-def remove_logits(path: Path) -> None:
-    """Remove the logits beside the JSON of features that have none: they are those of others.
+def remove_leftovers(path: Path, *, has_logits: bool) -> None:
+    """Remove what a run that was ended may have left beside the JSON of finished features.
 
     Raises
     ------
     StorageError
-        They cannot be removed.
+        It cannot be removed.
     """
-    logits = path.with_name(_file_name(path.stem, _LOGITS))
-    with storage_errors(logits, "remove"):
-        logits.unlink(missing_ok=True)
+    leftovers = [_unfinished(path)]
+    if not has_logits:
+        leftovers.append(path.with_name(_file_name(path.stem, _LOGITS)))
+    for leftover in leftovers:
+        with storage_errors(leftover, "remove"):
+            leftover.unlink(missing_ok=True)
 
 
 def read_document(path: Path) -> Any:
-    """Return the document in a JSON file; None if there is none, or if it is damaged.
+    """Return the document in a JSON file; None if there is none, or nothing in it.
+
+    Where the file is not JSON, the document is an empty one, which is of nobody.
 
     Raises
     ------
@@ -169,13 +190,15 @@ def read_document(path: Path) -> Any:
     """
     try:
         with storage_errors(path, "read"):
-            return json.loads(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
+            # After a power cut, a file may be empty.
+            return json.loads(text) if text.strip("\0") else None
     except StorageError as error:
         if isinstance(error.__cause__, FileNotFoundError):
             return None
         raise
     except (ValueError, RecursionError):
-        return None
+        return {}
 
 
 def is_own(document: Any) -> bool:

@@ -43,8 +43,9 @@ PRESETS: dict[PresetName, Preset] = {
         "pytorch-i3d (github.com/piergiaj/pytorch-i3d, extract_features.py): the whole video in "
         "one pass, which gives a feature every 8 frames, on the frames of Charades at 24 per "
         "second",
-        "its short side is 226 or as the frames are, not 256; its weights may be fine-tuned on "
-        "Charades; videos of over 1600 frames are cut there, and are one pass here",
+        "its frames are as large as they are, or enlarged to a short side of 226; its weights are "
+        "fine-tuned on the 157 classes of Charades; videos of over 1600 frames are cut there into "
+        "parts that overlap, so they have more rows",
     ),
     "captioning": Preset(
         FeatureSettings(window=24, stride=24, frames_per_second=25.0),

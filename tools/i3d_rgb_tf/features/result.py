@@ -23,6 +23,8 @@ class NetworkFacts:
 
     weights: str
     """Weight set: ``rgb_imagenet``, ``rgb_scratch``, or ``unknown``."""
+    weights_sha384: str
+    """Digest of the frozen graph that the IR was converted from; empty when not recorded."""
     model: str
     """Path of the IR."""
     convolution: Convolution
@@ -51,8 +53,7 @@ class Features:
     end_seconds: NDArray[np.float64] = field(repr=False, compare=False)
     """(rows,) float64: where they end; half-open, and within the video."""
     frames_per_second: float
-    """Rate of the frames that the network saw; for each frame of the file once, the average rate
-    that the file states."""
+    """Rate of the frames that the network saw; for each frame of the file once, their average."""
     num_frames: int
     """Frames of the video at this rate."""
     is_repeated: bool

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ from i3d_rgb_tf.features.files import (
     Origin,
     WrittenFeatures,
     describe_written,
+    has_foreign_arrays,
     is_complete,
     is_own,
     json_path,
     read_document,
-    remove_logits,
+    remove_leftovers,
     write_features,
 )
 from i3d_rgb_tf.features.result import NetworkFacts
@@ -144,22 +145,23 @@ class _Run:
         """
         path = json_path(self.folder, video)
         document = read_document(path)
-        if document is None or (is_own(document) and not is_complete(document, path)):
+        if document is None and not has_foreign_arrays(path):
             return None
         try:
             difference = self._find_difference(document, video)
         except OSError:
             # Whoever opens the video reports why it cannot be read.
             return None
+        if not difference and not is_complete(document, path):
+            return None
         if not difference:
-            if not self.settings.logits:
-                # A run that replaced features with logits may have been killed before.
-                remove_logits(path)
+            remove_leftovers(path, has_logits=self.settings.logits)
             return describe_written(path, str(video), document, is_new=False)
         if overwrite:
             return None
+        what = path if document is not None else path.with_name(f"{path.stem}_rgb.npy")
         raise DatasetError(
-            f"{path} {difference}; choose another output folder, or replace it with --overwrite"
+            f"{what} {difference}; choose another output folder, or replace it with --overwrite"
         )
 
     def _find_difference(self, document: Any, video: str | Path) -> str:
@@ -175,8 +177,18 @@ def _extract(
     run: _Run,
     finished: dict[str | Path, WrittenFeatures],
 ) -> Generator[WrittenFeatures | VideoError, None, None]:
-    missing = [video for video in videos if video not in finished]
-    with closing(extract_features(networks, missing, run.settings)) as results:
+    origins: dict[str | Path, Origin] = {}
+
+    def missing() -> Iterator[str | Path]:
+        """Yield each video that is to be read, after noting what it is now."""
+        for video in videos:
+            if video not in finished:
+                # Whoever opens the video reports why it cannot be read.
+                with suppress(OSError):
+                    origins[video] = run.origin(video)
+                yield video
+
+    with closing(extract_features(networks, missing(), run.settings)) as results:
         for video in videos:
             if video in finished:
                 yield finished[video]
@@ -184,8 +196,10 @@ def _extract(
             result = next(results)
             if isinstance(result, VideoError):
                 yield result
+            elif video not in origins:
+                yield VideoError(f"cannot read {video} for its digest; check the path")
             else:
-                yield write_features(run.folder, result, run.origin(video))
+                yield write_features(run.folder, result, origins[video])
 
 
 def _model_digest(path: Path) -> str:

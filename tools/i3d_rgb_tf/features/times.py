@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from i3d_rgb_tf.inference.receptive_field import RECEPTIVE_FRAMES, center_frame
+from i3d_rgb_tf.inference.receptive_field import FEWEST_FRAMES, RECEPTIVE_FRAMES, center_frame
 
 __all__ = ["Times", "dense_times", "divide_rows", "group_times", "window_times"]
 
@@ -57,6 +57,9 @@ def dense_times(num_rows: int, num_frames: int, *, padded_as: int | None = None)
     [169.5, 116.0, 223.0]
     """
     length = num_frames if padded_as is None else padded_as
+    if num_frames < FEWEST_FRAMES:
+        # The only row is of repeated frames.
+        return window_times([(0, num_frames)] * num_rows)
     centers = np.array([center_frame(position, length) for position in range(num_rows)], np.float64)
     start = centers - RECEPTIVE_FRAMES // 2
     times = Times(centers + 0.5, start, start + RECEPTIVE_FRAMES)

@@ -2,10 +2,11 @@
 
 The network takes a chunk of frames at a time, and carries over what its layers need for the next
 (`i3d_rgb_tf.ir.streaming`). Eight frames are a slot, and give one position; after each video, at
-least one slot without frames keeps it from the next, which begins with a chunk::
+least one slot without frames keeps it from the next, which begins with a chunk. Here a chunk has
+32 frames, and the videos have 18 and 11::
 
-    chunk       |                                   |                    two videos: 18, 11 frames
-    frames      ..012345 67890123 4567.... ........ .0123456 789..... ........ ........
+    chunks      |                                   |
+    frames      ..012345 67890123 4567.... ........ .0123456 7890.... ........ ........
     positions   A 0      A 1                        B 0
 
 A position reads its slot and the next, so the last slot of a video has none. TensorFlow's padding

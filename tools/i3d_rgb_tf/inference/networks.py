@@ -67,7 +67,9 @@ class Networks:
         self.path = path
         self.options = options
         self._model = read_ir(path)
-        self.weights = read_provenance(self._model).weights
+        provenance = read_provenance(self._model)
+        self.weights = provenance.weights
+        self.weights_sha384 = provenance.source_sha384
         check_device(options.device)
         self._windows: dict[int, Network] = {}
 

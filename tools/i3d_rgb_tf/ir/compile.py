@@ -17,7 +17,7 @@ from i3d_rgb_tf.errors import (
 )
 from i3d_rgb_tf.ir.compiled_cache import compile_cached
 from i3d_rgb_tf.ir.convolution import choose_convolution, describe
-from i3d_rgb_tf.ir.forms import CLIP, Form
+from i3d_rgb_tf.ir.forms import CLIP, Form, forms_digest
 from i3d_rgb_tf.ir.layouts import change_layout
 from i3d_rgb_tf.ir.winograd.rewrite import rewrite
 
@@ -85,7 +85,7 @@ def compile_model(
             convolution = choose_convolution(device, inference_precision, model=model).convolution
         prepare = partial(_prepare, form=form, pixel_type=pixel_type, convolution=convolution)
         if cache:
-            preparation = f"{form.name} {pixel_type} {describe(convolution)}"
+            preparation = f"{form.name} {forms_digest()} {pixel_type} {describe(convolution)}"
             compiled = compile_cached(core, model, device, properties, prepare, preparation)
         else:
             compiled = core.compile_model(prepare(model), device, properties)

@@ -9,10 +9,9 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from i3d_rgb_tf.ir import positions, streaming
-from i3d_rgb_tf.ir.layouts import change_layout
+from i3d_rgb_tf.ir import layouts, positions, streaming
 
-__all__ = ["CLIP", "Form", "chunk_form", "window_form"]
+__all__ = ["CLIP", "Form", "chunk_form", "forms_digest", "window_form"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +19,7 @@ class Form:
     """What an IR becomes before it is compiled."""
 
     name: str
-    """Another name is another network."""
+    """Another name is another network, of the same code."""
     adapt: Callable[[Any], Any]
     """Makes it of an ``openvino.Model``, which it may change."""
 
@@ -35,7 +34,7 @@ CLIP = Form("clip", _unchanged)
 
 def chunk_form(num_frames: int) -> Form:
     """Return the form for the next frames of a video; see `i3d_rgb_tf.ir.streaming`."""
-    return Form(f"chunk {num_frames} {_digest()}", partial(_chunk, num_frames=num_frames))
+    return Form(f"chunk {num_frames}", partial(_chunk, num_frames=num_frames))
 
 
 def window_form(num_frames: int) -> Form:
@@ -44,7 +43,7 @@ def window_form(num_frames: int) -> Form:
     From (1, num_frames, 224, 224, 3) to (1, positions, 1424): of each position in time the 1024
     features, then the 400 logits.
     """
-    return Form(f"window {num_frames} {_digest()}", partial(_window, num_frames=num_frames))
+    return Form(f"window {num_frames}", partial(_window, num_frames=num_frames))
 
 
 def _chunk(model: Any, num_frames: int) -> Any:
@@ -54,7 +53,7 @@ def _chunk(model: Any, num_frames: int) -> Any:
 
 def _window(model: Any, num_frames: int) -> Any:
     positions.with_positions_as_output(model)
-    change_layout(model, "NDHWC")
+    layouts.change_layout(model, "NDHWC")
     shape = model.input(0).partial_shape
     shape[1] = num_frames
     model.reshape({model.input(0): shape})
@@ -62,7 +61,8 @@ def _window(model: Any, num_frames: int) -> Any:
 
 
 @cache
-def _digest() -> str:
-    """Return a digest of the code: other code makes another network."""
-    sources = [Path(str(module.__file__)).read_bytes() for module in (positions, streaming)]
+def forms_digest() -> str:
+    """Return a digest of the code that adapts: other code makes another network."""
+    files = [str(module.__file__) for module in (layouts, positions, streaming)]
+    sources = [Path(file).read_bytes() for file in (__file__, *files)]
     return hashlib.sha256(b"".join(sources)).hexdigest()

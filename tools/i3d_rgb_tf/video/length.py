@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from i3d_rgb_tf.video.container import clock_may_jump, open_video, video_stream
 from i3d_rgb_tf.video.decode import FRAMES_PER_SECOND, exact_rate, frame_seconds
+from i3d_rgb_tf.video.limits import longest_seconds
 from i3d_rgb_tf.video.timestamps import resample
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Packet", "ShownPackets", "count_frames", "read_packets"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Packet:
     """The timestamps of a frame that is not decoded."""
 
@@ -88,6 +89,7 @@ def count_frames(path: Path, *, frames_per_second: float | None = FRAMES_PER_SEC
         rate,
         shown.frame_seconds,
         name=str(path),
+        longest=longest_seconds(path.stat().st_size),
         clock_may_jump=shown.clock_may_jump,
     )
     return sum(1 for _ in frames)
