@@ -13,7 +13,8 @@ the IRs. FP32 is measured in f32, FP16-INT8 in the device's own precision.
 - file: seconds from the video file to all features of both, decoding included.
 - memory: peak of fresh processes of the command line, on a short and a long video.
 - decoding: frames decoded for each frame of the video.
-- chunks: other numbers of frames in a chunk: seconds for a frame, and peak memory.
+- chunks: seconds for a frame with other numbers of frames in a chunk, in the middle of a video.
+- chunk-memory: peak of fresh processes that infer 960 frames with them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import os
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -189,30 +191,48 @@ def _decoding(options: argparse.Namespace, precision: str) -> None:
 
 
 def _chunks(options: argparse.Namespace, precision: str) -> None:
-    video = _long_video(options, 1)
-    frames = _read_all(video)
-    candidates: dict[str, Callable[[], object]] = {}
+    frames = _read_all(_long_video(options, 1))
+    window = _networks(options, precision).window(_CLIP).compiled
+    num_clips = _CHUNK_RUN // _CLIP
+    infer_clips = Turns(frames, window, 0).infer_clips
+    runs: dict[str, Callable[[], object]] = {
+        "clips": partial(infer_clips, [_CLIP * index for index in range(num_clips)])
+    }
     for length in _CHUNKS:
         with patch("i3d_rgb_tf.inference.networks.CHUNK_FRAMES", length):
             compiled = _networks(options, precision).dense.compiled
-        candidates[f"{length}"] = partial(_infer_chunks, compiled, frames, _CHUNK_RUN // length)
-        candidates[f"{length}"]()
-    window = _networks(options, precision).window(_CLIP).compiled
-    clips = [_CLIP * index for index in range(6)]
-    candidates["clip"] = partial(Turns(frames, window, 0).infer_clips, clips)
-    candidates["clip"]()
-    seconds = time_in_turns(candidates, options.rounds)
-    per_frame = {name: [each / _CHUNK_RUN for each in every] for name, every in seconds.items()}
-    per_frame["clip"] = [each / (6 * _CLIP) for each in seconds["clip"]]
-    for name, every in per_frame.items():
-        print(f"{name}: {1000 * statistics.median(every):.2f} ms a frame")
-        if name != "clip":
-            print(ratio_line(f"{name}, relative to clips", every, per_frame["clip"]), flush=True)
+        runs[f"chunks of {length}"] = partial(_infer_chunks, compiled, frames, _CHUNK_RUN // length)
+    num_frames = {name: _CHUNK_RUN if name != "clips" else num_clips * _CLIP for name in runs}
+    on_processors: dict[str, list[float]] = {name: [] for name in runs}
+
+    def run(name: str) -> None:
+        start = time.process_time()
+        runs[name]()
+        on_processors[name].append(time.process_time() - start)
+
+    for each in runs.values():
+        each()
+    seconds = time_in_turns({name: partial(run, name) for name in runs}, options.rounds)
+    for what, every in (("seconds", seconds), ("processor seconds", on_processors)):
+        per_frame = {
+            name: [each / num_frames[name] for each in found] for name, found in every.items()
+        }
+        for name, found in per_frame.items():
+            lowest, median = 1000 * min(found), 1000 * statistics.median(found)
+            print(f"{what}, {name}: {median:.2f} ms a frame, lowest {lowest:.2f}")
+            if name != "clips":
+                print(ratio_line("  relative to clips", found, per_frame["clips"]), flush=True)
+
+
+def _chunk_memory(options: argparse.Namespace, precision: str) -> None:
     for length in _CHUNKS:
         with tempfile.TemporaryDirectory() as cache, patch.dict(os.environ, XDG_CACHE_HOME=cache):
             # The first fills the cache of compiled models.
             peaks = [_in_fresh_process(_peak, options, precision, length) for _ in range(2)]
-        print(f"{length}: peak memory {peaks[1]:.0f} MB ({peaks[0]:.0f} to fill the cache)")
+        print(
+            f"chunks of {length}: {peaks[1]:.0f} MB at most ({peaks[0]:.0f} to fill the cache)",
+            flush=True,
+        )
 
 
 def _infer_chunks(compiled: Any, frames: _Frames, count: int) -> None:
@@ -249,6 +269,7 @@ _PARTS: dict[str, Callable[[argparse.Namespace, str], None]] = {
     "memory": _memory,
     "decoding": _decoding,
     "chunks": _chunks,
+    "chunk-memory": _chunk_memory,
 }
 
 

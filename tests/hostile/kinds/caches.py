@@ -63,6 +63,8 @@ def _predict(path: Path, cache: Path, *, infer: bool = True) -> Any:
     os.environ["XDG_CACHE_HOME"] = str(cache)
     try:
         model = load_model(path, inference_precision="f32")
+        # Compile it.
+        _ = model.networks.clip
     finally:
         os.environ["XDG_CACHE_HOME"] = os.environ["HOME"]
     return model.predict(np.full((79, 224, 224, 3), 100, np.uint8)) if infer else None
