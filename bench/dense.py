@@ -24,7 +24,6 @@ import os
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -203,16 +202,10 @@ def _chunks(options: argparse.Namespace, precision: str) -> None:
             compiled = _networks(options, precision).dense.compiled
         runs[f"chunks of {length}"] = partial(_infer_chunks, compiled, frames, _CHUNK_RUN // length)
     num_frames = {name: _CHUNK_RUN if name != "clips" else num_clips * _CLIP for name in runs}
-    on_processors: dict[str, list[float]] = {name: [] for name in runs}
-
-    def run(name: str) -> None:
-        start = time.process_time()
-        runs[name]()
-        on_processors[name].append(time.process_time() - start)
-
     for each in runs.values():
         each()
-    seconds = time_in_turns({name: partial(run, name) for name in runs}, options.rounds)
+    on_processors: dict[str, list[float]] = {}
+    seconds = time_in_turns(runs, options.rounds, on_processors)
     for what, every in (("seconds", seconds), ("processor seconds", on_processors)):
         per_frame = {
             name: [each / num_frames[name] for each in found] for name, found in every.items()

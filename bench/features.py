@@ -84,15 +84,18 @@ def _videos(options: argparse.Namespace) -> None:
         cosines = [_lowest_cosine(*each) for each in zip(run(videos), expected, strict=True)]
         print(f"{name}: cosine to {base} at least {min(cosines):.5f}", flush=True)
     runs = {name: partial(run, videos) for name, run in candidates.items()}
-    seconds = time_in_turns(runs, options.rounds)
+    used: dict[str, list[float]] = {}
+    seconds = time_in_turns(runs, options.rounds, used)
     for name, every in seconds.items():
         median = statistics.median(every)
         print(
             f"{seconds_line(name, every)}: {3600 * len(videos) / median:.0f} videos an hour, "
             f"{num_windows / median:.2f} windows a second"
         )
+        print(seconds_line("  on processors", used[name]))
         if name != base:
-            print(ratio_line(f"{name} as fast as {base}", seconds[base], every))
+            print(ratio_line(f"  as fast as {base}", seconds[base], every))
+            print(ratio_line("  in processor time", used[base], used[name]), flush=True)
 
 
 def _ours(networks: Networks, videos: list[Path]) -> list[_Features]:
@@ -113,7 +116,7 @@ def _windows_by_hand(video: Path) -> Iterator[NDArray[np.uint8]]:
 
     held: list[NDArray[np.uint8]] = []
     with av.open(str(video)) as container:
-        for frame in container.decode(video=0):
+        for frame in container.decode(container.streams.best("video")):
             scale = SHORT_SIDE / min(frame.width, frame.height)
             width, height = round(frame.width * scale), round(frame.height * scale)
             pixels = frame.to_ndarray(

@@ -86,20 +86,26 @@ def load_line() -> str:
 
 
 def time_in_turns(
-    candidates: Mapping[str, Callable[[], object]], rounds: int
+    candidates: Mapping[str, Callable[[], object]],
+    rounds: int,
+    on_processors: dict[str, list[float]] | None = None,
 ) -> dict[str, list[float]]:
     """Return the seconds of each candidate in each round; every round runs each of them once.
 
-    Each run waits for idle cores first, because load comes and goes.
+    Each run waits for idle cores first, because load comes and goes. The time of this process on
+    processors, which other load changes less, is appended to `on_processors`.
     """
+    if on_processors is None:
+        on_processors = {}
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for number in range(rounds):
         # The order is reversed each round.
         for name in list(candidates)[:: -1 if number % 2 else 1]:
             wait_for_idle_cores()
-            start = time.perf_counter()
+            start, used = time.perf_counter(), time.process_time()
             candidates[name]()
             seconds[name].append(time.perf_counter() - start)
+            on_processors.setdefault(name, []).append(time.process_time() - used)
     return seconds
 
 

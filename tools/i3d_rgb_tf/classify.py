@@ -150,6 +150,8 @@ class _Opened:
 
     def frames(self) -> Iterator[_Frame]:
         """Yield all frames, once, and count them."""
+        if self.error:
+            raise self.error
         held, self.held = self.held, []
         for frame in chain(held, self.rest):
             self.num_frames += 1
@@ -184,11 +186,14 @@ class _Found:
     """Positions in time that they are of."""
 
 
+_Infer = Callable[[Networks, Iterable[_Opened]], Generator[_Found, None, None]]
+
+
 def _classify(
     networks: Networks, videos: Iterable[_Opened], top_k: int
 ) -> Iterator[Classification | VideoError]:
     # A group is read while it is inferred.
-    for infer, group in groupby(videos, key=_inference):
+    for infer, group in groupby(videos, key=_chooser()):
         with closing(infer(networks, group)) as found:
             for each in found:
                 if isinstance(each.error, VideoError):
@@ -199,16 +204,21 @@ def _classify(
                     yield _classification(networks, each, top_k)
 
 
-def _inference(
-    opened: _Opened,
-) -> Callable[[Networks, Iterable[_Opened]], Generator[_Found, None, None]]:
-    if opened.error:
-        return _report
-    return _infer_long if opened.is_long else _infer_short
+def _chooser() -> Callable[[_Opened], _Infer]:
+    """Return what chooses how a video is inferred; one that cannot be read does not end a group."""
+    chosen: _Infer = _report
+
+    def choose(opened: _Opened) -> _Infer:
+        nonlocal chosen
+        if not opened.error:
+            chosen = _infer_long if opened.is_long else _infer_short
+        return chosen
+
+    return choose
 
 
 def _report(_: Networks, videos: Iterable[_Opened]) -> Generator[_Found, None, None]:
-    """Yield videos that cannot be read."""
+    """Yield the videos before the first that can be read, without a network."""
     for opened in videos:
         yield _Found(opened, opened.error, np.empty(0, np.float32), 0)
 
