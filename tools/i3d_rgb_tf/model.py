@@ -253,9 +253,9 @@ def load_model(
         The arithmetic of the device; by default its fastest (bfloat16 where the processor has
         it).
     performance_hint
-        ``LATENCY``: all cores on one clip or window, for an early first result and for few.
+        ``LATENCY``: all cores on one clip, for an early first result and for few.
         ``THROUGHPUT``: several clips at once, for many; takes more memory. The parts of one video
-        are always inferred in turn.
+        are always inferred in turn, and several windows at once.
     winograd
         Whether the convolutions are computed with fewer multiplications where that is faster:
         in float32 on x86-64 processors, not in INT8. `Model.convolution` is what was chosen.

@@ -142,8 +142,8 @@ def add_performance_hint(parser: argparse.ArgumentParser) -> None:
         "--performance-hint",
         choices=hints,
         default=hints[0],
-        help="one clip or window at a time on all cores, or several at once, which takes more "
-        "memory; the parts of a longer video are always inferred in turn (default: %(default)s)",
+        help="one clip at a time on all cores, or several at once, which takes more memory; the "
+        "parts of a longer video are always inferred in turn (default: %(default)s)",
     )
 
 

@@ -40,7 +40,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         add_device,
         add_directory,
         add_format,
-        add_performance_hint,
         directory,
     )
 
@@ -71,7 +70,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_settings(parser)
     add_device(parser)
-    add_performance_hint(parser)
     add_format(parser)
     parser.set_defaults(fail=parser.error)
 
@@ -160,7 +158,6 @@ def run(arguments: argparse.Namespace) -> int:
         directory=arguments.directory,
         device=arguments.device,
         inference_precision=arguments.inference_precision,
-        performance_hint=arguments.performance_hint.upper(),
         winograd=arguments.winograd,
     )
     written: list[WrittenFeatures] = []

@@ -27,7 +27,8 @@ class NetworkOptions:
     inference_precision: InferencePrecision | None = None
     """The arithmetic of the device; None for its own choice."""
     performance_hint: PerformanceHint = "LATENCY"
-    """One clip at a time, or several at once. Chunks of one video are always inferred in turn."""
+    """One clip at a time, or several at once. Chunks of a video are always inferred in turn, and
+    several windows at once."""
     winograd: bool = True
     """Whether convolutions may be computed with fewer multiplications."""
     cache: bool = True
@@ -99,7 +100,7 @@ class Networks:
         """Return the network for windows of so many frames: (positions, 1424)."""
         if num_frames not in self._windows:
             form = window_form(num_frames)
-            self._windows[num_frames] = self._compile(form, self.options.performance_hint)
+            self._windows[num_frames] = self._compile(form, "THROUGHPUT")
         return self._windows[num_frames]
 
     def _compile(self, form: Form, performance_hint: PerformanceHint) -> Network:
