@@ -13,10 +13,12 @@ __all__ = [
     "add_device",
     "add_directory",
     "add_format",
+    "add_model",
     "add_output_directory",
     "add_performance_hint",
     "add_trees",
     "add_verbose",
+    "add_videos",
     "add_winograd",
     "add_zoo",
     "directory",
@@ -49,6 +51,26 @@ def add_directory(parser: argparse._ActionsContainer) -> None:
         metavar="DIR",
         help="root of the model tree, the folder that holds public/i3d-rgb-tf (default: the "
         "current folder)",
+    )
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add ``-d`` and ``-m``: a model tree, or one IR."""
+    where = parser.add_mutually_exclusive_group()
+    add_directory(where)
+    where.add_argument(
+        "-m", "--model", type=Path, metavar="MODEL.xml", help="IR to use instead of one in the tree"
+    )
+
+
+def add_videos(parser: argparse.ArgumentParser) -> None:
+    """Add the videos and folders of videos that are read."""
+    parser.add_argument(
+        "videos",
+        nargs="+",
+        type=Path,
+        metavar="VIDEO",
+        help="video files, animated GIFs, or folders of them",
     )
 
 

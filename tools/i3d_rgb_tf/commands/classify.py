@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import sys
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,23 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     from i3d_rgb_tf.commands.arguments import (
         add_device,
-        add_directory,
         add_format,
+        add_model,
         add_performance_hint,
+        add_videos,
     )
 
-    parser.add_argument(
-        "videos",
-        nargs="+",
-        type=Path,
-        metavar="VIDEO",
-        help="video files, animated GIFs, or folders of them",
-    )
-    where = parser.add_mutually_exclusive_group()
-    add_directory(where)
-    where.add_argument(
-        "-m", "--model", type=Path, metavar="MODEL.xml", help="IR to use instead of one in the tree"
-    )
+    add_videos(parser)
+    add_model(parser)
     parser.add_argument(
         "--top-k",
         type=_top_k,

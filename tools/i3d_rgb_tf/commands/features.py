@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import sys
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from i3d_rgb_tf.choices import CROP_COUNTS, LAST_WINDOWS, POOLINGS, PRESET_NAMES
@@ -38,23 +37,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     from i3d_rgb_tf.commands.arguments import (
         add_device,
-        add_directory,
         add_format,
+        add_model,
+        add_videos,
         directory,
     )
 
-    parser.add_argument(
-        "videos",
-        nargs="+",
-        type=Path,
-        metavar="VIDEO",
-        help="video files, animated GIFs, or folders of them",
-    )
-    where = parser.add_mutually_exclusive_group()
-    add_directory(where)
-    where.add_argument(
-        "-m", "--model", type=Path, metavar="MODEL.xml", help="IR to use instead of one in the tree"
-    )
+    add_videos(parser)
+    add_model(parser)
     parser.add_argument(
         "-o",
         "--output-dir",
