@@ -301,16 +301,18 @@ def test_damaged_or_partial_features_are_made_again(
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
+@pytest.mark.parametrize("key", ["rgb", "fps", "timestamps_ms", "logits"])
 def test_arrays_of_another_program_are_not_replaced(
-    networks: FakeNetworks, video: Path, out: Path
+    networks: FakeNetworks, video: Path, out: Path, key: str
 ) -> None:
     out.mkdir()
-    (out / "ramp_rgb.npy").write_bytes(b"from video_features")
+    array = out / f"ramp_{key}.npy"
+    array.write_bytes(b"from video_features")
 
-    with pytest.raises(DatasetError, match="ramp_rgb.npy was not written by this program; choose"):
+    with pytest.raises(DatasetError, match=r"ramp_\*.npy was not written by this program; choose"):
         extract_to_folder(networks, [video], out, WINDOWS)
 
-    assert (out / "ramp_rgb.npy").read_bytes() == b"from video_features"
+    assert array.read_bytes() == b"from video_features"
     (written,) = extract_to_folder(networks, [video], out, WINDOWS, overwrite=True)
     assert written.is_new
 
@@ -354,10 +356,21 @@ def test_logits_that_are_not_of_the_features_are_removed(
     """As after a run that replaced features with logits, and was killed before it removed them."""
     write(networks, video, out, WINDOWS)
     (out / "ramp_logits.npy").touch()
+    (out / "ramp.unfinished").touch()
 
     assert not write(networks, video, out, WINDOWS).is_new
 
     assert not (out / "ramp_logits.npy").exists()
+    assert not (out / "ramp.unfinished").exists()
+
+
+def test_logits_of_another_program_stay(networks: FakeNetworks, video: Path, out: Path) -> None:
+    write(networks, video, out, WINDOWS)
+    (out / "ramp_logits.npy").touch()
+
+    assert not write(networks, video, out, WINDOWS).is_new
+
+    assert (out / "ramp_logits.npy").exists()
 
 
 def test_finished_features_of_a_video_that_is_gone_are_kept_and_the_video_is_reported(

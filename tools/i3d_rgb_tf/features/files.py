@@ -139,8 +139,10 @@ def has_foreign_arrays(path: Path) -> bool:
 
     They have no JSON, and no mark that this program was ended while it wrote them.
     """
-    arrays = path.with_name(_file_name(path.stem, "rgb"))
-    return arrays.exists() and not path.exists() and not _unfinished(path).exists()
+    if path.exists() or _unfinished(path).exists():
+        return False
+    names = (_file_name(path.stem, key) for key in (*_ARRAYS, _LOGITS))
+    return any(path.with_name(name).exists() for name in names)
 
 
 def _unfinished(path: Path) -> Path:
@@ -163,17 +165,18 @@ def describe_written(
 
 
 def remove_leftovers(path: Path, *, has_logits: bool) -> None:
-    """Remove what a run that was ended may have left beside the JSON of finished features.
+    """Remove what an ended run has left beside finished features, if its mark is there.
 
     Raises
     ------
     StorageError
         It cannot be removed.
     """
-    leftovers = [_unfinished(path)]
-    if not has_logits:
-        leftovers.append(path.with_name(_file_name(path.stem, _LOGITS)))
-    for leftover in leftovers:
+    mark, logits = _unfinished(path), path.with_name(_file_name(path.stem, _LOGITS))
+    if not mark.exists():
+        return
+    # The mark goes last, so that a run that is ended here can be resumed.
+    for leftover in [mark] if has_logits else [logits, mark]:
         with storage_errors(leftover, "remove"):
             leftover.unlink(missing_ok=True)
 

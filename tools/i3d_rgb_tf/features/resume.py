@@ -29,7 +29,7 @@ from i3d_rgb_tf.hashes import file_digest
 from i3d_rgb_tf.inference.networks import Networks
 from i3d_rgb_tf.storage import check_writable
 
-__all__ = ["check_stems", "extract_to_folder", "find_difference"]
+__all__ = ["check_stems", "extract_to_folder"]
 
 
 def extract_to_folder(
@@ -110,7 +110,7 @@ cricket_rgb.npy; run them with two output folders, or rename one
         seen[key] = video
 
 
-def find_difference(document: dict[str, Any], origin: Origin) -> str:
+def _first_difference(document: dict[str, Any], origin: Origin) -> str:
     """Return the first thing in which finished features were made in another way, or nothing."""
     for place, expected in origin.as_values().items():
         found: Any = document
@@ -159,7 +159,7 @@ class _Run:
             return describe_written(path, str(video), document, is_new=False)
         if overwrite:
             return None
-        what = path if document is not None else path.with_name(f"{path.stem}_rgb.npy")
+        what = path if document is not None else path.with_name(f"{path.stem}_*.npy")
         raise DatasetError(
             f"{what} {difference}; choose another output folder, or replace it with --overwrite"
         )
@@ -167,7 +167,7 @@ class _Run:
     def _find_difference(self, document: Any, video: str | Path) -> str:
         if not is_own(document):
             return "was not written by this program"
-        difference = find_difference(document, self.origin(video))
+        difference = _first_difference(document, self.origin(video))
         return difference and f"was made in another way: {difference}"
 
 

@@ -40,7 +40,7 @@ from i3d_rgb_tf.labels import NUM_LABELS
 __all__ = ["CHUNK_FRAMES", "MeanLogits", "frame_blocks", "infer_dense"]
 
 CHUNK_FRAMES = 80
-"""Frames in a chunk: it takes the time and the memory of a clip."""
+"""Frames in a chunk: it takes about the time of a clip; bench/README.md has other lengths."""
 
 _HELD_FRAMES = 384
 """Frames that are held to count those of a video of unknown length; 15 seconds."""
