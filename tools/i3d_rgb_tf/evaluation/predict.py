@@ -13,11 +13,8 @@ from numpy.typing import NDArray
 
 from i3d_rgb_tf.choices import Convolution, InferencePrecision
 from i3d_rgb_tf.evaluation.protocols import Protocol
+from i3d_rgb_tf.inference.networks import NetworkOptions, Networks
 from i3d_rgb_tf.inference.pipeline import read_videos
-from i3d_rgb_tf.ir.compile import compile_model, device_errors
-from i3d_rgb_tf.ir.convolution import choose_convolution
-from i3d_rgb_tf.ir.files import read_ir
-from i3d_rgb_tf.ir.metadata import read_provenance
 
 __all__ = ["Network", "VideoResult", "load_network"]
 
@@ -102,18 +99,7 @@ def load_network(
     DeviceError
         There is no such device, or it cannot run the model in the precision.
     """
-    model = read_ir(path)
-    weights = read_provenance(model).weights
-    with device_errors(f"{device} cannot run {path}", device):
-        convolution = choose_convolution(
-            device, inference_precision, model=model, winograd=winograd
-        ).convolution
-        compiled = compile_model(
-            model,
-            device,
-            inference_precision,
-            form=protocol.form,
-            pixel_type=protocol.pixel_type,
-            convolution=convolution,
-        )
-    return Network(compiled, weights, protocol, convolution)
+    options = NetworkOptions(device, inference_precision, winograd=winograd)
+    networks = Networks(path, options)
+    network = networks.compile(protocol.form, options.performance_hint, protocol.pixel_type)
+    return Network(network.compiled, networks.weights, protocol, network.convolution)

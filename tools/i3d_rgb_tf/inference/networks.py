@@ -9,7 +9,7 @@ from typing import Any
 
 from i3d_rgb_tf.choices import Convolution, InferencePrecision, PerformanceHint
 from i3d_rgb_tf.inference.dense import CHUNK_FRAMES
-from i3d_rgb_tf.ir.compile import check_device, compile_model, device_errors
+from i3d_rgb_tf.ir.compile import PixelType, check_device, compile_model, device_errors
 from i3d_rgb_tf.ir.convolution import choose_convolution
 from i3d_rgb_tf.ir.files import read_ir
 from i3d_rgb_tf.ir.forms import CLIP, Form, chunk_form, window_form
@@ -89,26 +89,30 @@ class Networks:
     @cached_property
     def clip(self) -> Network:
         """For clips of 79 frames: probabilities of the actions, (400,)."""
-        return self._compile(CLIP, self.options.performance_hint)
+        return self.compile(CLIP, self.options.performance_hint)
 
     @cached_property
     def dense(self) -> Network:
         """For videos of any length, as `i3d_rgb_tf.inference.dense.infer_dense` takes it."""
-        return self._compile(chunk_form(CHUNK_FRAMES), "LATENCY")
+        return self.compile(chunk_form(CHUNK_FRAMES), "LATENCY")
 
     def window(self, num_frames: int) -> Network:
         """Return the network for windows of so many frames: (positions, 1424)."""
         if num_frames not in self._windows:
             form = window_form(num_frames)
-            self._windows[num_frames] = self._compile(form, "THROUGHPUT")
+            self._windows[num_frames] = self.compile(form, "THROUGHPUT")
         return self._windows[num_frames]
 
-    def _compile(self, form: Form, performance_hint: PerformanceHint) -> Network:
+    def compile(
+        self, form: Form, performance_hint: PerformanceHint, pixel_type: PixelType = "uint8"
+    ) -> Network:
+        """Compile a form of the network; it is not kept."""
         compiled = compile_model(
             self._model.clone(),
             self.options.device,
             self.options.inference_precision,
             form=form,
+            pixel_type=pixel_type,
             performance_hint=performance_hint,
             convolution=self.convolution,
             cache=self.options.cache,
