@@ -7,6 +7,7 @@ import numpy as np
 import openvino
 import pytest
 
+from i3d_rgb_tf import load_model
 from i3d_rgb_tf.ir.files import read_ir
 from i3d_rgb_tf.ir.metadata import read_provenance
 from i3d_rgb_tf.reference import waves_clip, waves_probabilities
@@ -83,11 +84,19 @@ def test_the_stock_model_optimizer_next_to_openvino_2026_does_not_run(tools, pub
     assert "Unable to load Model Optimizer" in failed.stdout
 
 
-def test_our_commands_work_on_the_files_of_the_zoos_tools(tools, published, tmp_path):
+def test_our_commands_work_on_the_files_of_the_zoos_tools(tools, published, wheel, tmp_path):
     tools.run("omz_downloader", *NAME, cwd=tmp_path)
     tools.run("i3d-rgb-tf", "convert", "--precisions", "FP32", cwd=tmp_path)
 
     assert_golden(tmp_path, "FP32")
+    # The release's own OpenVINO infers a long video in one dense pass.
+    video = wheel / "bigbuckbunny.mp4"
+    options = ["--inference-precision", "f32", "--output-dir", "out"]
+    tools.run("i3d-rgb-tf", "features", video, *options, cwd=tmp_path)
+    model = load_model(directory=tmp_path, inference_precision="f32", cache=False)
+    expected = model.features(video).features
+    found = np.load(tmp_path / "out" / "bigbuckbunny_rgb.npy")
+    assert np.linalg.norm(found - expected) < 1e-5 * np.linalg.norm(expected)
 
 
 def test_info_dumper_shows_our_entry(tools, registered):

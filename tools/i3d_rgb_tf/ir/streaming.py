@@ -108,8 +108,8 @@ def _find_window(node: Any) -> _Window | None:
         return None
     attributes = node.get_attributes()
     is_convolution = node.get_type_name() == "Convolution"
-    kernel = node.input_value(1).get_shape()[_TIME:] if is_convolution else attributes["kernel"]
-    window = _Window(kernel[0], attributes["strides"][0], attributes["pads_begin"][0])
+    length = node.input_value(1).get_shape()[_TIME] if is_convolution else attributes["kernel"][0]
+    window = _Window(length, attributes["strides"][0], attributes["pads_begin"][0])
     return None if window == _Window(1, 1, 0) else window
 
 
