@@ -132,7 +132,7 @@ def _file(options: argparse.Namespace, precision: str) -> None:
 
 _COMMANDS = {
     "classify": ["classify"],
-    "features": ["features", "--overwrite", "--output-dir"],
+    "features": ["features"],
     "before": ["classify"],
 }
 
@@ -145,14 +145,16 @@ def _memory(options: argparse.Namespace, precision: str) -> None:
         peaks: list[float] = []
         with tempfile.TemporaryDirectory() as temporary:
             command = [sys.executable, "-m", "i3d_rgb_tf", *_COMMANDS[name]]
-            command += [temporary] if name == "features" else []
             command += ["-m", path, *(["--inference-precision", own] if own else [])]
             environment = {**os.environ, "XDG_CACHE_HOME": temporary}
             if name == "before":
                 environment["PYTHONPATH"] = str(options.before)
             # The first fills the cache of compiled models.
             for minutes in (options.memory_minutes[0], *options.memory_minutes):
-                run = run_fresh([*command, _long_video(options, minutes)], environment)
+                # Features that are there already would not be made again.
+                output = ["--output-dir", f"{temporary}/{len(peaks)}"] if name == "features" else []
+                video = _long_video(options, minutes)
+                run = run_fresh([*command, *output, video], environment)
                 peaks.append(run.megabytes)
                 print(
                     f"{name}, {minutes:g} minutes: {run.megabytes:.0f} MB at most, "

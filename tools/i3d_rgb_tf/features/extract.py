@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -137,19 +138,21 @@ class _Rows:
 
     def __init__(self, settings: FeatureSettings) -> None:
         self._settings = settings
-        self._parts: list[NDArray[np.float32]] = []
+        # It grows in place: a list of arrays, and then their join, would take twice the memory.
+        self._values = array("f")
+        self._length = NUM_FEATURES
 
     def add(self, _: int, output: NDArray[np.float32]) -> None:
         """Take (positions, 1424) for a window of one crop, or (crops, 1424) if dense."""
         rows = output if self._settings.is_dense else output.mean(axis=0)
-        # A copy without the logits frees their memory.
-        kept = rows if self._settings.logits else rows[..., :NUM_FEATURES].copy()
-        self._parts.append(kept.reshape(-1, kept.shape[-1]))
+        kept = rows if self._settings.logits else rows[..., :NUM_FEATURES]
+        self._length = kept.shape[-1]
+        self._values.frombytes(kept.tobytes())
 
     def stack(self) -> NDArray[np.float32]:
         """Return (rows, crops, 1024 or 1424) float32."""
-        joined = np.concatenate(self._parts)
-        return joined.reshape(-1, self._settings.crops, joined.shape[-1])
+        values = np.frombuffer(self._values, np.float32)
+        return values.reshape(-1, self._settings.crops, self._length)
 
 
 def _extract(
