@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from i3d_rgb_tf.errors import VideoError
+from i3d_rgb_tf.video import length
 from i3d_rgb_tf.video.decode import read_frames
 from i3d_rgb_tf.video.length import count_frames
 from media import (
@@ -206,4 +207,18 @@ def test_the_frames_of_hours_of_pauses_in_a_small_file_are_not_counted(tmp_path:
     video = write_video(tmp_path / "x.mkv", ramp(1) * 100, times=times)
 
     with pytest.raises(VideoError, match=r"h, expected at most 1\.\d h for its size"):
+        count_frames(video)
+
+
+def test_a_video_that_is_removed_while_it_is_counted_is_an_error(tmp_path, monkeypatch):
+    video = write_video(tmp_path / "removed.mp4", ramp(10))
+    find_stream = length.video_stream
+
+    def remove(container, path):
+        path.unlink()
+        return find_stream(container, path)
+
+    monkeypatch.setattr(length, "video_stream", remove)
+
+    with pytest.raises(VideoError, match=r"removed\.mp4: No such file .*stay until it is read"):
         count_frames(video)

@@ -129,10 +129,13 @@ def _limited_allocations() -> Iterator[None]:
 def _reason(path: Path, error: Exception) -> str:
     import av
 
-    if reason := missing_end(path):
-        return f"{path} is truncated: {reason}; get the complete file"
-    with path.open("rb") as file:
-        what = _kind(file.read(_HEAD))
+    try:
+        if reason := missing_end(path):
+            return f"{path} is truncated: {reason}; get the complete file"
+        with path.open("rb") as file:
+            what = _kind(file.read(_HEAD))
+    except OSError as gone:
+        return f"cannot read {path}: {gone.strerror}; a video has to stay until it is read"
     # So FFmpeg refuses a format that is not allowed.
     if what is None and isinstance(error, av.ArgumentError):
         what = "it is of none of the formats that are read"

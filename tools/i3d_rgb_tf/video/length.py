@@ -44,6 +44,8 @@ class ShownPackets:
     """Duration of a frame that does not state its own."""
     clock_may_jump: bool
     """Whether the clock may be set anew, as in a broadcast."""
+    longest_seconds: Fraction
+    """How long a file of this size may claim to last."""
 
 
 def read_packets(path: Path) -> ShownPackets:
@@ -61,7 +63,8 @@ def read_packets(path: Path) -> ShownPackets:
         # They are in the order of decoding.
         if all(packet.pts is not None for packet in packets) and not may_jump:
             packets.sort(key=lambda packet: packet.pts or 0)
-        return ShownPackets(packets, frame_seconds(stream), may_jump)
+        longest = longest_seconds(path.stat().st_size)
+        return ShownPackets(packets, frame_seconds(stream), may_jump, longest)
 
 
 def count_frames(path: Path, *, frames_per_second: float | None = FRAMES_PER_SECOND) -> int:
@@ -89,7 +92,7 @@ def count_frames(path: Path, *, frames_per_second: float | None = FRAMES_PER_SEC
         rate,
         shown.frame_seconds,
         name=str(path),
-        longest=longest_seconds(path.stat().st_size),
+        longest=shown.longest_seconds,
         clock_may_jump=shown.clock_may_jump,
     )
     return sum(1 for _ in frames)
