@@ -11,9 +11,11 @@ from types import SimpleNamespace
 import pytest
 
 from i3d_rgb_tf import benchmark as benchmark_module
-from i3d_rgb_tf.benchmark import Measurement, benchmark, recommend
+from i3d_rgb_tf import measure as measure_module
+from i3d_rgb_tf.benchmark import benchmark, recommend
 from i3d_rgb_tf.cli import main
 from i3d_rgb_tf.errors import DeviceError, ModelError, VideoError
+from i3d_rgb_tf.measure import Measurement
 from i3d_rgb_tf.quantization.acceptance import Agreement, QuantizationRecord
 from networks import save_small_network
 from videos import gray, write_video
@@ -184,10 +186,10 @@ def fake_processes(monkeypatch, convolution):
             "time_throughput": 3.0,
         }[ran[-1]]
 
-    monkeypatch.setattr(benchmark_module, "_in_new_process", run)
+    monkeypatch.setattr(measure_module, "_in_new_process", run)
     monkeypatch.setattr(benchmark_module, "read_frames", lambda video: iter([None]))
     fake_time = SimpleNamespace(perf_counter=lambda: clock[0])
-    monkeypatch.setattr(benchmark_module, "time", fake_time)
+    monkeypatch.setattr(measure_module, "time", fake_time)
     return ran
 
 
@@ -274,7 +276,7 @@ def test_text_is_a_table_with_the_recommendation(tree, monkeypatch, capsys):
         asked.extend(options)
         return measured(model.precision, 0.5, KEPT)
 
-    monkeypatch.setattr(benchmark_module, "_measure", in_this_process)
+    monkeypatch.setattr(benchmark_module, "measure", in_this_process)
 
     assert main(["benchmark", "-d", str(tree), "--performance-hint", "throughput"]) == 0
 

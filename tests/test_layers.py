@@ -21,7 +21,7 @@ ROOMS = {
 
 GROUND = {"version", "errors", "storage", "temporary", "locks", "hashes", "cores", "journal"}
 FACTS = {"choices", "spec", "labels", "architecture", "reference"}
-TASKS = {"classify", "model", "verify", "benchmark"}
+TASKS = {"classify", "model", "verify", "benchmark", "measure"}
 ENTRANCE = {"__init__", "__main__", "cli"}
 
 # Each wing, and the wings below it that it may import.

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from i3d_rgb_tf.benchmark import Benchmark, Measurement
+    from i3d_rgb_tf.benchmark import Benchmark
+    from i3d_rgb_tf.measure import Measurement
 
 EXAMPLES = """\
   i3d-rgb-tf benchmark -d models
