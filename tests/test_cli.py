@@ -337,7 +337,7 @@ def test_an_interrupted_process_does_not_wait_for_threads_that_never_end() -> No
 
 POOL = """
 import signal, sys, tempfile, time
-from i3d_rgb_tf import benchmark, cli
+from i3d_rgb_tf import cli, measure
 from i3d_rgb_tf.commands import info
 
 def work():
@@ -346,7 +346,7 @@ def work():
 
 def run(arguments):
     with tempfile.TemporaryDirectory(dir=sys.argv[1]):
-        benchmark._in_new_process(work)
+        measure._in_new_process(work)
 
 if __name__ == "__main__":
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
