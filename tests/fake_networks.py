@@ -13,7 +13,7 @@ import numpy as np
 import openvino
 import openvino.opset13 as operations
 
-from i3d_rgb_tf.inference.networks import Network
+from i3d_rgb_tf.inference.networks import Network, Networks
 from i3d_rgb_tf.inference.pipeline import Collector, VideoInput, VideoOutputs
 from i3d_rgb_tf.inference.receptive_field import count_logits
 
@@ -31,6 +31,7 @@ class FakeNetworks:
     options: Any = field(default_factory=lambda: SimpleNamespace(device="CPU"))
     compiled: list[int] = field(default_factory=list)
     """The windows that were compiled."""
+    facts = Networks.facts
 
     def __post_init__(self) -> None:
         self.path.write_text("<net model/>")

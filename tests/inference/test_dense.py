@@ -19,6 +19,7 @@ from i3d_rgb_tf.classify import classify_videos
 from i3d_rgb_tf.errors import DeviceError, VideoError
 from i3d_rgb_tf.features.extract import extract_features
 from i3d_rgb_tf.inference.dense import MeanLogits, frame_blocks, infer_dense
+from i3d_rgb_tf.inference.dense_pass import DensePass, End, Position
 from i3d_rgb_tf.inference.networks import NetworkOptions, Networks
 from i3d_rgb_tf.inference.pipeline import OutputList, VideoInput, read_videos
 from i3d_rgb_tf.inference.receptive_field import count_logits, missing_before
@@ -26,6 +27,7 @@ from i3d_rgb_tf.ir.compile import compile_model
 from i3d_rgb_tf.ir.forms import Form
 from i3d_rgb_tf.ir.layouts import change_layout
 from i3d_rgb_tf.ir.streaming import make_streaming
+from i3d_rgb_tf.timeline.infer import infer_timelines
 from i3d_rgb_tf.video import decode
 from networks import save_small_i3d, small_positions
 from videos import gray, write_video
@@ -357,7 +359,7 @@ class FakeRequest:
             raise RuntimeError(self.compiled.error)
         if milliseconds:
             self.compiled.events.append(f"wait {self.number:.0f}")
-        return bool(milliseconds)
+        return bool(milliseconds) or self.compiled.is_done
 
     def cancel(self):
         self.compiled.events.append(f"cancel {self.number:.0f}")
@@ -375,6 +377,7 @@ class FakeCompiled:
         self.inputs = [SimpleNamespace(shape=shape) for shape in shapes]
         self.outputs = [SimpleNamespace(shape=shape) for shape in [(1, 2, 5), (1,)]]
         self.error = error
+        self.is_done = False
         self.events = []
         self.seen = []
         self.requests = []
@@ -585,7 +588,7 @@ def small_networks(tmp_path_factory):
 def decoded(monkeypatch):
     """Return the files that are opened for their frames, and how many frames are decoded."""
     found = SimpleNamespace(opened=[], num_frames=0)
-    open_video, decode_packet = decode.open_video, decode._decode_packet
+    open_video, decode_packet = decode.open_video, decode.decode_packet
 
     def note_opened(path):
         found.opened.append(path.name)
@@ -597,12 +600,12 @@ def decoded(monkeypatch):
         return frames
 
     monkeypatch.setattr(decode, "open_video", note_opened)
-    monkeypatch.setattr(decode, "_decode_packet", note_decoded)
+    monkeypatch.setattr(decode, "decode_packet", note_decoded)
     return found
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("infer_all", [classify_videos, extract_features])
+@pytest.mark.parametrize("infer_all", [classify_videos, extract_features, infer_timelines])
 def test_every_video_is_decoded_once(small_networks, decoded, infer_all, tmp_path):
     lengths = {"a.mp4": 420, "b.mp4": 100}
     pictures = [gray(index % 256) for index in range(420)]
@@ -643,3 +646,39 @@ def test_large_logits_have_probabilities():
 
 def test_the_mean_of_no_logits_is_even():
     assert MeanLogits().probabilities() == pytest.approx(np.full(400, 1 / 400))
+
+
+# Frames as they come.
+
+
+def test_outputs_are_there_before_the_next_frames():
+    compiled = FakeCompiled()
+    dense = DensePass(compiled)
+    # A chunk ends with the eighth block, and position 0 depends on all of them.
+    for _, block in frame_blocks(gray_frames(64), 64):
+        assert list(dense.add(VideoInput("a", block, 0))) == []
+    assert list(dense.ready()) == []
+
+    compiled.is_done = True
+
+    assert [use for use, _ in dense.ready()] == [Position("a", 0)]
+    assert list(dense.ready()) == []
+    dense.close()
+
+
+def test_what_is_flushed_is_that_of_a_whole_video_and_does_not_change_the_next(chunks):
+    videos = [noise(20), noise(250), noise(9)]
+    expected = infer(chunks, videos)
+    dense = DensePass(chunks)
+
+    for video, rows in zip(videos, expected, strict=True):
+        outputs = []
+        for stated, block in frame_blocks(video, len(video)):
+            outputs += dense.add(VideoInput("a", block, stated))
+        outputs += dense.add(VideoInput("a"))
+        outputs += dense.flush()
+
+        *positions, (end, _) = outputs
+        assert end == End("a")
+        assert [use.number for use, _ in positions] == list(range(len(rows)))
+        assert np.array_equal(np.stack([row for _, row in positions]), rows)

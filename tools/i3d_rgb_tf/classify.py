@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import partial
-from itertools import chain, groupby, islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -16,20 +15,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from i3d_rgb_tf.choices import Convolution
 from i3d_rgb_tf.errors import VideoError
-from i3d_rgb_tf.inference.dense import MeanLogits, frame_blocks, infer_dense
+from i3d_rgb_tf.inference.dense import MeanLogits
 from i3d_rgb_tf.inference.networks import Networks
-from i3d_rgb_tf.inference.pipeline import (
-    OutputList,
-    ReadError,
-    infer_videos,
-    read_videos,
-)
+from i3d_rgb_tf.inference.pipeline import VideoOutputs
 from i3d_rgb_tf.inference.receptive_field import count_logits
 from i3d_rgb_tf.labels import NUM_LABELS, load_labels
 from i3d_rgb_tf.spec import load_spec
-from i3d_rgb_tf.video.clips import center_crop, loop_frames, read_cropped
+from i3d_rgb_tf.video.clips import center_crop
 from i3d_rgb_tf.video.decode import FRAMES_PER_SECOND, resample_frames
-from i3d_rgb_tf.video.length import count_frames
+from i3d_rgb_tf.whole_videos import OpenedVideo, begin_video, hold_frames, infer_whole
 
 __all__ = [
     "Classification",
@@ -38,8 +32,6 @@ __all__ = [
     "classify_videos",
     "classify_while_loading",
 ]
-
-_Frame = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -83,7 +75,7 @@ def classify_videos(
 ) -> Iterator[Classification | VideoError]:
     """Name the actions in videos one after the other; see `i3d_rgb_tf.model.Model.classify_all`."""
     _check_top_k(top_k)
-    return _classify(networks, map(_open, videos), top_k)
+    return _classify(networks, map(begin_video, videos), top_k)
 
 
 def classify_frames(
@@ -99,8 +91,8 @@ def classify_frames(
         raise TypeError(f"frames is {frames!r}, expected arrays; use classify for a file")
     resampled = resample_frames(frames, frames_per_second)
     cropped = (center_crop(frame, load_spec().frame_size) for frame in resampled)
-    # As `_open`, but what the frames raise is raised.
-    (result,) = _classify(networks, [_hold("", cropped, lambda: None)], top_k)
+    # As `begin_video`, but what the frames raise is raised.
+    (result,) = _classify(networks, [hold_frames("", cropped, lambda: None)], top_k)
     return result
 
 
@@ -119,150 +111,41 @@ def classify_while_loading(
         As for `classify_videos`.
     """
     _check_top_k(top_k)
-    opened = map(_open, videos)
+    opened = map(begin_video, videos)
     with ThreadPoolExecutor(1, "load") as pool:
         loading = pool.submit(load)
         first = list(islice(opened, 1))
     yield from _classify(loading.result(), chain(first, opened), top_k)
 
 
-@dataclass
-class _Opened:
-    """A video of which the beginning is decoded, which shows how it is inferred."""
-
-    video: str | Path
-    """As it was given."""
-    held: list[_Frame]
-    """Its first frames: those of a clip and one more, or all."""
-    rest: Iterator[_Frame]
-    """Its other frames."""
-    count: Callable[[], int | None]
-    """Gives how many frames it has in all; None if that is unknown."""
-    error: VideoError | None = None
-    """Why its beginning cannot be read."""
-    num_frames: int = 0
-    """Frames that were read."""
-
-    @property
-    def is_long(self) -> bool:
-        """Whether it is longer than a clip."""
-        return len(self.held) > load_spec().num_frames
-
-    def frames(self) -> Iterator[_Frame]:
-        """Yield all frames, once, and count them."""
-        if self.error:
-            raise self.error
-        held, self.held = self.held, []
-        for frame in chain(held, self.rest):
-            self.num_frames += 1
-            yield frame
-
-
-def _open(video: str | Path) -> _Opened:
-    path = Path(video)
-    try:
-        return _hold(video, read_cropped(path, load_spec().frame_size), partial(count_frames, path))
-    except VideoError as error:
-        return _Opened(video, [], iter(()), lambda: None, error)
-
-
-def _hold(video: str | Path, frames: Iterator[_Frame], count: Callable[[], int | None]) -> _Opened:
-    # A view would keep the whole frame in memory.
-    held = [frame.copy() for frame in islice(frames, load_spec().num_frames + 1)]
-    return _Opened(video, held, frames, count)
-
-
-@dataclass(frozen=True)
-class _Found:
-    """What the network gave for one video."""
-
-    opened: _Opened
-    """The video."""
-    error: ReadError | None
-    """Why it could not be read to its end."""
-    probabilities: NDArray[np.float32]
-    """(400,) float32."""
-    num_positions: int
-    """Positions in time that they are of."""
-
-
-_Infer = Callable[[Networks, Iterable[_Opened]], Generator[_Found, None, None]]
-
-
 def _classify(
-    networks: Networks, videos: Iterable[_Opened], top_k: int
+    networks: Networks, videos: Iterable[OpenedVideo], top_k: int
 ) -> Iterator[Classification | VideoError]:
-    # A group is read while it is inferred.
-    for infer, group in groupby(videos, key=_chooser()):
-        with closing(infer(networks, group)) as found:
-            for each in found:
-                if isinstance(each.error, VideoError):
-                    yield each.error
-                elif each.error:
-                    raise each.error
-                else:
-                    yield _classification(networks, each, top_k)
-
-
-def _chooser() -> Callable[[_Opened], _Infer]:
-    """Return what chooses how a video is inferred; one that cannot be read does not end a group."""
-    chosen: _Infer = _report
-
-    def choose(opened: _Opened) -> _Infer:
-        nonlocal chosen
-        if not opened.error:
-            chosen = _infer_long if opened.is_long else _infer_short
-        return chosen
-
-    return choose
-
-
-def _report(_: Networks, videos: Iterable[_Opened]) -> Generator[_Found, None, None]:
-    """Yield the videos before the first that can be read, without a network."""
-    for opened in videos:
-        yield _Found(opened, opened.error, np.empty(0, np.float32), 0)
-
-
-def _infer_short(networks: Networks, videos: Iterable[_Opened]) -> Generator[_Found, None, None]:
-    """Infer each video as one clip."""
-    length = load_spec().num_frames
-    inputs = read_videos(videos, partial(_read_clip, length=length))
-    with closing(infer_videos(networks.clip.compiled, inputs, OutputList)) as inferred:
+    with closing(infer_whole(networks, videos, MeanLogits)) as inferred:
         for each in inferred:
-            probabilities = each.outputs[0][1] if each.outputs else np.empty(0, np.float32)
-            yield _Found(each.video, each.error, probabilities, count_logits(length))
+            if isinstance(each.error, VideoError):
+                yield each.error
+            elif each.error:
+                raise each.error
+            else:
+                yield _classification(networks, each, top_k)
 
 
-def _read_clip(opened: _Opened, length: int) -> Iterator[tuple[None, _Frame]]:
-    frames = list(opened.frames())
-    yield None, loop_frames(np.stack(frames) if frames else np.empty(0, np.uint8), length)
-
-
-def _infer_long(networks: Networks, videos: Iterable[_Opened]) -> Generator[_Found, None, None]:
-    """Infer each video in one dense pass."""
-    inputs = read_videos(videos, _read_blocks)
-    with closing(infer_dense(networks.dense.compiled, inputs, MeanLogits)) as inferred:
-        for each in inferred:
-            mean = each.outputs
-            yield _Found(each.video, each.error, mean.probabilities(), mean.num_positions)
-
-
-def _read_blocks(opened: _Opened) -> Iterator[tuple[int, _Frame]]:
-    return frame_blocks(opened.frames(), opened.count())
-
-
-def _classification(networks: Networks, found: _Found, top_k: int) -> Classification:
-    num_frames = found.opened.num_frames
+def _classification(
+    networks: Networks, found: VideoOutputs[OpenedVideo, MeanLogits], top_k: int
+) -> Classification:
+    opened, probabilities = found.video, found.outputs.probabilities()
+    num_frames = opened.num_frames
     return Classification(
-        video=str(found.opened.video),
+        video=str(opened.video),
         num_frames=num_frames,
         duration_seconds=num_frames / FRAMES_PER_SECOND,
-        num_positions=found.num_positions,
+        num_positions=count_logits(max(num_frames, load_spec().num_frames)),
         weights=networks.weights,
         model=str(networks.path),
         convolution=networks.convolution,
-        predictions=_best(found.probabilities, top_k),
-        probabilities=found.probabilities,
+        predictions=_best(probabilities, top_k),
+        probabilities=probabilities,
     )
 
 

@@ -77,16 +77,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _load(arguments: argparse.Namespace) -> Networks:
-    from i3d_rgb_tf.model import load_model
+    from i3d_rgb_tf.commands.models import open_model
 
-    return load_model(
-        arguments.model,
-        directory=arguments.directory,
-        device=arguments.device,
-        inference_precision=arguments.inference_precision,
-        performance_hint=arguments.performance_hint.upper(),
-        winograd=arguments.winograd,
-    ).networks
+    hint = arguments.performance_hint.upper()
+    return open_model(arguments, performance_hint=hint).networks
 
 
 def _import_openvino() -> None:

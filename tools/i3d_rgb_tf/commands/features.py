@@ -128,11 +128,12 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
+    from i3d_rgb_tf.commands.models import open_model
     from i3d_rgb_tf.commands.terminal import print_error, print_json, print_lines
     from i3d_rgb_tf.commands.videos import find_each, with_progress
     from i3d_rgb_tf.errors import VideoError
-    from i3d_rgb_tf.features.resume import check_stems, extract_to_folder
-    from i3d_rgb_tf.model import load_model
+    from i3d_rgb_tf.features.resume import extract_to_folder
+    from i3d_rgb_tf.video.files import check_file_names
 
     settings = _settings(arguments)
     videos, errors = find_each(arguments.videos)
@@ -142,14 +143,8 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     # A file may be named itself and be in a folder.
     videos = list(dict.fromkeys(videos))
-    check_stems(videos)
-    model = load_model(
-        arguments.model,
-        directory=arguments.directory,
-        device=arguments.device,
-        inference_precision=arguments.inference_precision,
-        winograd=arguments.winograd,
-    )
+    check_file_names(videos, ["_rgb.npy"])
+    model = open_model(arguments)
     written: list[WrittenFeatures] = []
     results = extract_to_folder(
         model.networks, videos, arguments.output_dir, settings, overwrite=arguments.overwrite

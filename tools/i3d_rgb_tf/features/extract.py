@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i3d_rgb_tf.errors import VideoError
-from i3d_rgb_tf.features.result import Features, NetworkFacts
+from i3d_rgb_tf.features.result import Features
 from i3d_rgb_tf.features.settings import FeatureSettings
 from i3d_rgb_tf.features.times import (
     Times,
@@ -25,7 +25,7 @@ from i3d_rgb_tf.features.times import (
 )
 from i3d_rgb_tf.features.windows import WindowPlan, cut_windows, plan_windows
 from i3d_rgb_tf.inference.dense import frame_blocks, infer_dense
-from i3d_rgb_tf.inference.networks import Network, Networks
+from i3d_rgb_tf.inference.networks import Network, NetworkFacts, Networks
 from i3d_rgb_tf.inference.pipeline import VideoOutputs, infer_videos, read_videos
 from i3d_rgb_tf.inference.receptive_field import FEWEST_FRAMES
 from i3d_rgb_tf.ir.positions import NUM_FEATURES
@@ -77,15 +77,7 @@ def extract_features(
 
 def network_facts(networks: Networks, settings: FeatureSettings) -> NetworkFacts:
     """Return what features with these settings depend on besides the video; compile the network."""
-    network = _network(networks, settings)
-    return NetworkFacts(
-        weights=networks.weights,
-        weights_sha384=networks.weights_sha384,
-        model=str(networks.path),
-        convolution=network.convolution,
-        inference_precision=_inference_precision(network.compiled),
-        device=networks.options.device,
-    )
+    return networks.facts(_network(networks, settings))
 
 
 @dataclass
@@ -261,12 +253,3 @@ def _parts(num_rows: int, settings: FeatureSettings) -> Sequence[tuple[int, int]
     if settings.pooling == "mean":
         return [(0, num_rows)]
     return divide_rows(num_rows, settings.segments) if settings.segments else []
-
-
-def _inference_precision(compiled: Any) -> str:
-    try:
-        precision: str = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
-    except RuntimeError:
-        # HETERO and the like do not report it.
-        return "unknown"
-    return precision

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i3d_rgb_tf.errors import StorageError
-from i3d_rgb_tf.features.result import Features, NetworkFacts
+from i3d_rgb_tf.features.result import Features
 from i3d_rgb_tf.features.settings import FeatureSettings
 from i3d_rgb_tf.hashes import file_digest
+from i3d_rgb_tf.inference.networks import NetworkFacts
 from i3d_rgb_tf.storage import replaced_folder, storage_errors
 from i3d_rgb_tf.version import __version__
 from i3d_rgb_tf.video.crops import CROP_NAMES
@@ -212,12 +214,24 @@ def is_own(document: Any) -> bool:
 def is_complete(document: dict[str, Any], path: Path) -> bool:
     """Return whether the files that belong to a document at `path` are beside it, undamaged."""
     try:
-        describe_written(path, "", document, is_new=False)
+        written = describe_written(path, "", document, is_new=False)
         has_logits = bool(document["settings"]["logits"])
         keys = (*_ARRAYS, *[_LOGITS] * has_logits)
-        return all(_is_intact(path, key, document["files"][key]) for key in keys)
+        return _is_possible(written) and all(
+            _is_intact(path, key, document["files"][key]) for key in keys
+        )
     except (OSError, LookupError, TypeError):
         return False
+
+
+def _is_possible(written: WrittenFeatures) -> bool:
+    """Return whether what a document says has the types that it is written with."""
+    return (
+        all(isinstance(size, int) for size in written.shape)
+        and isinstance(written.duration_seconds, float)
+        and math.isfinite(written.duration_seconds)
+        and isinstance(written.is_repeated, bool)
+    )
 
 
 def _is_intact(path: Path, key: str, file: Mapping[str, Any]) -> bool:

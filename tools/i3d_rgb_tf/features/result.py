@@ -7,32 +7,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from i3d_rgb_tf.choices import Convolution
 from i3d_rgb_tf.errors import ModelError
 from i3d_rgb_tf.features.settings import FeatureSettings
 from i3d_rgb_tf.features.windows import LastFrames
+from i3d_rgb_tf.inference.networks import NetworkFacts
 from i3d_rgb_tf.ir.positions import NUM_FEATURES
 from i3d_rgb_tf.labels import NUM_LABELS
 
-__all__ = ["Features", "NetworkFacts"]
-
-
-@dataclass(frozen=True)
-class NetworkFacts:
-    """What the features depend on besides the video and the settings."""
-
-    weights: str
-    """Weight set: ``rgb_imagenet``, ``rgb_scratch``, or ``unknown``."""
-    weights_sha384: str
-    """Digest of the frozen graph that the IR was converted from; empty when not recorded."""
-    model: str
-    """Path of the IR."""
-    convolution: Convolution
-    """How the convolutions were computed."""
-    inference_precision: str
-    """Arithmetic of the device, as OpenVINO names it."""
-    device: str
-    """Device of OpenVINO."""
+__all__ = ["Features"]
 
 
 @dataclass(frozen=True)

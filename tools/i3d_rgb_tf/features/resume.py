@@ -23,13 +23,13 @@ from i3d_rgb_tf.features.files import (
     remove_leftovers,
     write_features,
 )
-from i3d_rgb_tf.features.result import NetworkFacts
 from i3d_rgb_tf.features.settings import FeatureSettings
 from i3d_rgb_tf.hashes import file_digest
-from i3d_rgb_tf.inference.networks import Networks
+from i3d_rgb_tf.inference.networks import NetworkFacts, Networks
 from i3d_rgb_tf.storage import check_writable
+from i3d_rgb_tf.video.files import check_file_names
 
-__all__ = ["check_stems", "extract_to_folder"]
+__all__ = ["extract_to_folder"]
 
 
 def extract_to_folder(
@@ -71,7 +71,7 @@ def extract_to_folder(
         As for `i3d_rgb_tf.features.extract.extract_features`.
     """
     settings = settings or FeatureSettings()
-    check_stems(videos)
+    check_file_names(videos, ["_rgb.npy"])
     check_writable(folder)
     run = _Run(folder, settings, _model_digest(networks.path), network_facts(networks, settings))
     finished = {
@@ -80,34 +80,6 @@ def extract_to_folder(
         if (written := run.find_finished(video, overwrite=overwrite))
     }
     return _extract(networks, videos, run, finished)
-
-
-def check_stems(videos: Sequence[str | Path]) -> None:
-    """Raise unless the files of each video have names of their own.
-
-    Raises
-    ------
-    DatasetError
-        Two videos would be written to the same files.
-
-    Examples
-    --------
-    >>> check_stems(["a/cricket.mp4", "b/cricket.avi"])
-    Traceback (most recent call last):
-        ...
-    i3d_rgb_tf.errors.DatasetError: a/cricket.mp4 and b/cricket.avi would both be written to \
-cricket_rgb.npy; run them with two output folders, or rename one
-    """
-    seen: dict[str, str | Path] = {}
-    for video in videos:
-        # Some file systems do not distinguish capitals.
-        key = Path(video).stem.casefold()
-        if key in seen:
-            raise DatasetError(
-                f"{seen[key]} and {video} would both be written to {Path(video).stem}_rgb.npy; "
-                "run them with two output folders, or rename one"
-            )
-        seen[key] = video
 
 
 def _first_difference(document: dict[str, Any], origin: Origin) -> str:

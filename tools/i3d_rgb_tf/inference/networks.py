@@ -15,7 +15,7 @@ from i3d_rgb_tf.ir.files import read_ir
 from i3d_rgb_tf.ir.forms import CLIP, Form, chunk_form, window_form
 from i3d_rgb_tf.ir.metadata import read_provenance
 
-__all__ = ["Network", "NetworkOptions", "Networks"]
+__all__ = ["Network", "NetworkFacts", "NetworkOptions", "Networks"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,34 @@ class Network:
     """``openvino.CompiledModel``."""
     convolution: Convolution
     """How the convolutions are computed."""
+
+    @property
+    def inference_precision(self) -> str:
+        """Arithmetic of the device, as OpenVINO names it; ``unknown`` if it does not report it."""
+        try:
+            precision: str = self.compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+        except RuntimeError:
+            # HETERO and the like.
+            return "unknown"
+        return precision
+
+
+@dataclass(frozen=True)
+class NetworkFacts:
+    """What the outputs of a network depend on besides the frames."""
+
+    weights: str
+    """Weight set: ``rgb_imagenet``, ``rgb_scratch``, or ``unknown``."""
+    weights_sha384: str
+    """Digest of the frozen graph that the IR was converted from; empty when not recorded."""
+    model: str
+    """Path of the IR."""
+    convolution: Convolution
+    """How the convolutions were computed."""
+    inference_precision: str
+    """Arithmetic of the device, as OpenVINO names it."""
+    device: str
+    """Device of OpenVINO."""
 
 
 class Networks:
@@ -102,6 +130,17 @@ class Networks:
             form = window_form(num_frames)
             self._windows[num_frames] = self.compile(form, "THROUGHPUT")
         return self._windows[num_frames]
+
+    def facts(self, network: Network) -> NetworkFacts:
+        """Return what the outputs of one of the networks depend on besides the frames."""
+        return NetworkFacts(
+            weights=self.weights,
+            weights_sha384=self.weights_sha384,
+            model=str(self.path),
+            convolution=network.convolution,
+            inference_precision=network.inference_precision,
+            device=self.options.device,
+        )
 
     def compile(
         self, form: Form, performance_hint: PerformanceHint, pixel_type: PixelType = "uint8"

@@ -23,6 +23,7 @@ __all__ = [
     "FEWEST_FRAMES",
     "RECEPTIVE_FRAMES",
     "TIME_STRIDE",
+    "border_frame",
     "center_frame",
     "count_logits",
     "missing_before",
@@ -94,6 +95,15 @@ def center_frame(position: int, num_frames: int) -> int:
     [9, 6, 7, 8]
     """
     return TIME_STRIDE * position - _padding(num_frames) + RECEPTIVE_FRAMES // 2
+
+
+def border_frame(position: int, num_frames: int) -> float:
+    """Return where a position ends and the next begins: halfway between their middles.
+
+    >>> [border_frame(position, 400) for position in (0, 1)]
+    [13.5, 21.5]
+    """
+    return center_frame(position, num_frames) + (1 + TIME_STRIDE) / 2
 
 
 def missing_before(num_frames: int) -> int:
