@@ -27,6 +27,7 @@ __all__ = [
     "joined",
     "lost_packets",
     "numbers",
+    "padded",
     "renamed_codec",
     "turned_back",
 ]
@@ -237,6 +238,16 @@ def edit_list(*segments: tuple[int, int]) -> Edit:
     entries = [struct.pack(">Iihh", length, start, 1, 0) for length, start in segments]
     content = struct.pack(">II", 0, len(entries)) + b"".join(entries)
     return lambda data: replace_box(data, "moov/trak/edts/elst", lambda _: content)
+
+
+def padded(num_bytes: int) -> Edit:
+    """Make an MP4 so large, with a box at its end that players skip."""
+
+    def edit(data: bytes) -> bytes:
+        left = num_bytes - len(data)
+        return data + struct.pack(">I4s", left, b"free").ljust(left, b"\0")
+
+    return edit
 
 
 def renamed_codec(name: bytes, new_name: bytes) -> Edit:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from i3d_rgb_tf.errors import VideoError
+from i3d_rgb_tf.video.container import demux
 from i3d_rgb_tf.video.decode import read_frames
 from i3d_rgb_tf.video.limits import MOST_PIXELS, longest_seconds
 from media import coded, replace_box
@@ -275,3 +276,20 @@ def test_a_long_video_may_be_as_long_as_its_size_makes_plausible():
     # 0.7 kilobits per second: less than an encoder writes for a still picture at 25 per second.
     assert longest_seconds(0) == an_hour
     assert longest_seconds(90_000_000) > 240 * an_hour
+
+
+class LateStreams:
+    """A container as PyAV has it: at its end it looks in vain for a stream that came late."""
+
+    streams = ("a stream",)
+
+    def demux(self, stream):
+        yield "a packet"
+        yield "the empty packet"
+        yield self.streams[len(self.streams)]
+
+
+def test_streams_that_appear_late_do_not_matter():
+    packets = list(demux(LateStreams(), LateStreams.streams[0]))
+
+    assert packets == ["a packet", "the empty packet"]

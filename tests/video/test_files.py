@@ -14,7 +14,7 @@ from i3d_rgb_tf.video.files import VIDEO_SUFFIXES, check_file, find_videos
 
 def test_folders_are_searched_recursively_and_sorted(tmp_path):
     names = ["b.mp4", "a/c.AVI", "a/b.gif", "z.webm"]
-    others = ["b.txt", "a/._c.avi", ".hidden/d.mp4", "a/.d.mp4"]
+    others = ["b.txt", "a/._c.avi", ".hidden/d.mp4", "a/.d.mp4", "b.annotated.mp4"]
     for name in names + others:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import pytest
 
 from i3d_rgb_tf.errors import VideoError
 from i3d_rgb_tf.video import length
+from i3d_rgb_tf.video.container import demux
 from i3d_rgb_tf.video.decode import read_frames
 from i3d_rgb_tf.video.length import count_frames
 from media import (
@@ -208,6 +210,44 @@ def test_the_frames_of_hours_of_pauses_in_a_small_file_are_not_counted(tmp_path:
 
     with pytest.raises(VideoError, match=r"h, expected at most 1\.\d h for its size"):
         count_frames(video)
+
+
+@pytest.mark.parametrize(
+    ("num_frames", "most", "count"), [(40, 39, 39), (40, 40, 40), (40, 41, 40)]
+)
+@pytest.mark.parametrize("rate", [25, None])
+def test_no_more_frames_are_counted_than_asked_for(tmp_path, num_frames, most, count, rate):
+    path = write_video(tmp_path / "x.mp4", ramp(num_frames))
+
+    assert count_frames(path, frames_per_second=rate, most=most) == count
+
+
+def test_the_pauses_of_a_small_file_are_not_counted_beyond_that(tmp_path):
+    video = write_video(tmp_path / "x.mkv", ramp(2), times=[0, 3_000_000])
+
+    assert count_frames(video) > 75_000
+    assert count_frames(video, most=100) == 100
+
+
+def test_not_all_packets_of_a_file_of_tiny_ones_are_read(tmp_path, monkeypatch):
+    path, num_read = tmp_path / "x.ivf", 0
+    head = struct.pack("<4sHH4sHHIIII", b"DKIF", 0, 32, b"VP80", 64, 64, 10_000, 1, 9, 0)
+    path.write_bytes(head + b"".join(struct.pack("<IQB", 1, time, 0) for time in range(20_000)))
+
+    def counted(container, stream):
+        nonlocal num_read
+        for packet in demux(container, stream):
+            num_read += 1
+            yield packet
+
+    monkeypatch.setattr(length, "demux", counted)
+
+    # They last two seconds.
+    assert count_frames(path) == 50
+    assert num_read > 20_000
+    num_read = 0
+    assert count_frames(path, most=51) == 51
+    assert num_read == 51 * 12
 
 
 def test_a_video_that_is_removed_while_it_is_counted_is_an_error(tmp_path, monkeypatch):

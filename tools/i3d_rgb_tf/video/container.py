@@ -6,22 +6,33 @@ import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from i3d_rgb_tf.cores import num_usable_cores
-from i3d_rgb_tf.errors import VideoError, last_line
+from i3d_rgb_tf.errors import I3DError, VideoError, last_line
 from i3d_rgb_tf.video.files import check_file
 from i3d_rgb_tf.video.limits import MOST_ALLOCATED_BYTES, MOST_PIXELS, check_frame_size
 from i3d_rgb_tf.video.truncation import missing_end
 
 if TYPE_CHECKING:
-    from av import VideoCodecContext, VideoFrame
+    from av import Packet, VideoCodecContext, VideoFrame
+    from av.audio.stream import AudioStream
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-__all__ = ["check_size", "clock_may_jump", "open_video", "video_stream"]
+__all__ = [
+    "FORMATS",
+    "HEAD_BYTES",
+    "check_size",
+    "clock_may_jump",
+    "demux",
+    "describe_head",
+    "limited_allocations",
+    "open_video",
+    "video_stream",
+]
 
-_FORMATS = (
+FORMATS = (
     *("3gp", "apng", "asf", "avi", "bink", "dhav", "dv", "flic", "flv", "gif", "gxf", "ifv", "ivf"),
     *("kux", "matroska", "mov", "mp4", "mpeg", "mpegts", "mpjpeg", "mxf", "nsv", "nut", "nuv"),
     *("ogg", "pva", "rm", "roq", "smk", "swf", "ty", "wtv", "yuv4mpegpipe"),
@@ -46,7 +57,7 @@ _NOT_VIDEOS = (
     (b"MM\0*", "a picture"),
 )
 """How files begin that are not videos, although FFmpeg would open them."""
-_HEAD = 1024
+HEAD_BYTES = 1024
 """Bytes that are looked at to say what a file is that cannot be opened."""
 
 _PIXELS_OF_ONE_THREAD = 640 * 480
@@ -75,7 +86,7 @@ def open_video(path: Path) -> Iterator[InputContainer]:
 
     check_file(path)
     options = {
-        "format_whitelist": ",".join(_FORMATS),
+        "format_whitelist": ",".join(FORMATS),
         "protocol_whitelist": _PROTOCOLS,
         # Decoders refuse a larger frame before they allocate it.
         "max_pixels": str(MOST_PIXELS),
@@ -85,7 +96,7 @@ def open_video(path: Path) -> Iterator[InputContainer]:
     metadata_errors = "replace" if is_strict else "strict"
     try:
         # The path is absolute because FFmpeg reads the text before a colon as a protocol.
-        with _limited_allocations():
+        with limited_allocations():
             container = av.open(
                 str(path.absolute()), options=options, metadata_errors=metadata_errors
             )
@@ -93,7 +104,7 @@ def open_video(path: Path) -> Iterator[InputContainer]:
             # FFmpeg would invent timestamps where a file has none; with B-frames, wrong ones.
             container.flags &= ~Flags.gen_pts.value  # type: ignore[operator]
             yield container
-    except VideoError:
+    except I3DError:
         raise
     except MemoryError as error:
         raise VideoError(
@@ -105,7 +116,7 @@ def open_video(path: Path) -> Iterator[InputContainer]:
 
 
 @contextmanager
-def _limited_allocations() -> Iterator[None]:
+def limited_allocations() -> Iterator[None]:
     """Let FFmpeg fail during the body where it would allocate too much at once.
 
     An MP4 of a few kilobytes can state that it has a billion frames, and FFmpeg makes a table of
@@ -133,7 +144,7 @@ def _reason(path: Path, error: Exception) -> str:
         if reason := missing_end(path):
             return f"{path} is truncated: {reason}; get the complete file"
         with path.open("rb") as file:
-            what = _kind(file.read(_HEAD))
+            what = describe_head(file.read(HEAD_BYTES))
     except OSError as gone:
         return f"cannot read {path}: {gone.strerror}; a video has to stay until it is read"
     # So FFmpeg refuses a format that is not allowed.
@@ -143,11 +154,12 @@ def _reason(path: Path, error: Exception) -> str:
     return f"cannot read {path}: {what}, expected a video file; give another or convert it to MP4"
 
 
-def _kind(head: bytes) -> str | None:
+def describe_head(head: bytes) -> str | None:
     r"""Return what a file is that begins with `head`, if it is known not to be a video.
 
-    >>> _kind(b"ffconcat version 1.0"), _kind(b"label,youtube_id"), _kind(b"RIFF\0")
-    ('it is a list of files', 'it is text', None)
+    >>> heads = b"ffconcat version 1.0", b"label,youtube_id", b"RIFF\0"
+    >>> [describe_head(head) for head in heads]
+    ['it is a list of files', 'it is text', None]
     """
     for start, kind in _NOT_VIDEOS:
         if head.startswith(start):
@@ -160,7 +172,7 @@ def _kind(head: bytes) -> str | None:
     return "it is text" if is_text else None
 
 
-def video_stream(container: InputContainer, path: Path) -> VideoStream:
+def video_stream(container: InputContainer, name: str | Path) -> VideoStream:
     """Return the stream to decode: one that is marked as the default, then that of most pixels.
 
     Raises
@@ -177,15 +189,22 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "none"
         why = " that is a cover picture only" if known else " that FFmpeg cannot decode"
         raise VideoError(
-            f"{path} has no video stream (its streams: {kinds}"
+            f"{name} has no video stream (its streams: {kinds}"
             f"{why if container.streams.video else ''}); give a video file"
         )
     stream = max(
         videos,
         key=lambda each: (bool(each.disposition & Disposition.default), each.width * each.height),
     )
-    _check_and_set_up(stream, name=str(path))
+    _check_and_set_up(stream, name=str(name))
     return stream
+
+
+def demux(container: InputContainer, stream: VideoStream | AudioStream) -> Iterator[Packet[Any]]:
+    """Yield the packets of a stream, and an empty one after the last, for the frames that wait."""
+    # In the end, PyAV also looks for streams that have appeared since it opened the container.
+    with suppress(IndexError):
+        yield from container.demux(stream)
 
 
 def _check_and_set_up(stream: VideoStream, *, name: str) -> None:

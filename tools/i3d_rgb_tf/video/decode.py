@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from i3d_rgb_tf.errors import VideoError
-from i3d_rgb_tf.video.container import check_size, clock_may_jump, open_video, video_stream
+from i3d_rgb_tf.video.container import check_size, clock_may_jump, demux, open_video, video_stream
 from i3d_rgb_tf.video.interlacing import deinterlace
 from i3d_rgb_tf.video.limits import MOST_PIXELS, check_length, longest_seconds
 from i3d_rgb_tf.video.pixels import as_arrays
@@ -89,7 +89,7 @@ def read_frames(
     rate = None if frames_per_second is None else exact_rate(frames_per_second)
     with open_video(path) as container:
         stream = video_stream(container, path)
-        frames = deinterlace(_decode(container, stream, path))
+        frames = deinterlace(decode_stream(container, stream, path))
         if rate is not None:
             longest = longest_seconds(path.stat().st_size)
             _check_stated_length(container, longest, name=str(path))
@@ -136,7 +136,9 @@ def resample_frames(
     return as_arrays(resampled, SHORT_SIDE, name="a frame")
 
 
-def _decode(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[VideoFrame]:
+def decode_stream(
+    container: InputContainer, stream: VideoStream, path: Path
+) -> Iterator[VideoFrame]:
     """Yield every frame; raise an error when the file is damaged or truncated.
 
     A broadcast loses packets, so there damaged frames are counted and give a warning.
@@ -148,9 +150,9 @@ def _decode(container: InputContainer, stream: VideoStream, path: Path) -> Itera
     ends_within_frame = False
     last: Packet[VideoStream] | None = None
     try:
-        for packet in container.demux(stream):
+        for packet in demux(container, stream):
             # A section of a longer stream may begin with frames whose reference frames are missing.
-            frames = _decode_packet(packet, tolerant=loses_packets or not num_frames)
+            frames = decode_packet(packet, tolerant=loses_packets or not num_frames)
             is_damaged = frames is None and num_frames > 0
             num_losses += is_damaged or packet.is_corrupt
             # The packet after the last one is empty: it asks for the frames that are still waiting.
@@ -178,7 +180,7 @@ def _decode(container: InputContainer, stream: VideoStream, path: Path) -> Itera
         _LOGGER.warning("%s: %d of %d frames are damaged", path, num_damaged, num_frames)
 
 
-def _decode_packet(packet: Packet[VideoStream], *, tolerant: bool) -> list[VideoFrame] | None:
+def decode_packet(packet: Packet[VideoStream], *, tolerant: bool) -> list[VideoFrame] | None:
     """Return the frames that are ready, or None if the packet is damaged and that is tolerated."""
     import av
 

@@ -1,15 +1,15 @@
-"""Find the videos in folders, and check that a file can be read."""
+"""Find the videos in folders, and check the files that are read and written."""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from i3d_rgb_tf.errors import VideoError
+from i3d_rgb_tf.errors import DatasetError, VideoError
 
-__all__ = ["VIDEO_SUFFIXES", "check_file", "find_videos"]
+__all__ = ["ANNOTATED_SUFFIX", "VIDEO_SUFFIXES", "check_file", "check_file_names", "find_videos"]
 
 VIDEO_SUFFIXES = frozenset(
     {
@@ -35,13 +35,16 @@ VIDEO_SUFFIXES = frozenset(
 )
 """Files in a folder with one of these suffixes are videos."""
 
+ANNOTATED_SUFFIX = ".annotated.mp4"
+"""Ending of the videos that timelines write; in a folder, they are left out."""
+
 
 def find_videos(paths: Iterable[Path]) -> list[Path]:
     """Return the given files, and the videos in the given folders and their subfolders.
 
-    The videos of each folder are sorted; hidden files and folders are skipped. A path that is not
-    a folder is returned whatever its suffix is, and even if there is no such file: the error is
-    raised when it is read.
+    The videos of each folder are sorted; hidden files and folders, and annotated videos, are
+    skipped. A path that is not a folder is returned whatever its suffix is, and even if there is no
+    such file: the error is raised when it is read.
 
     Raises
     ------
@@ -72,7 +75,8 @@ def _videos_below(folder: Path) -> Iterator[Path]:
         for name in names:
             file = Path(place, name)
             # macOS adds a file `._name.mp4` for every file it copies to another file system.
-            if file.suffix.lower() in VIDEO_SUFFIXES and not name.startswith("."):
+            is_skipped = name.startswith(".") or name.endswith(ANNOTATED_SUFFIX)
+            if file.suffix.lower() in VIDEO_SUFFIXES and not is_skipped:
                 yield file
 
 
@@ -107,3 +111,40 @@ def check_file(path: Path) -> None:
         )
     if not status.st_size:
         raise VideoError(f"{path} is empty (0 bytes), expected a video; get the file again")
+
+
+def check_file_names(videos: Sequence[str | Path], endings: Iterable[str]) -> None:
+    """Raise unless the files that are made of each video have names of their own.
+
+    Parameters
+    ----------
+    videos
+        Each one's files have its name without its ending, and one of `endings`.
+    endings
+        Such as ``_rgb.npy``.
+
+    Raises
+    ------
+    DatasetError
+        Two videos would be written to the same file.
+
+    Examples
+    --------
+    >>> check_file_names(["a/cricket.mp4", "b/cricket.avi"], ["_rgb.npy"])
+    Traceback (most recent call last):
+        ...
+    i3d_rgb_tf.errors.DatasetError: a/cricket.mp4 and b/cricket.avi would both be written to \
+cricket_rgb.npy; run them with two output folders, or rename one
+    """
+    endings = tuple(endings)
+    seen: dict[str, str | Path] = {}
+    for video in videos:
+        for name in (f"{Path(video).stem}{ending}" for ending in endings):
+            # Some file systems do not distinguish capitals.
+            key = name.casefold()
+            if key in seen:
+                raise DatasetError(
+                    f"{seen[key]} and {video} would both be written to {name}; run them with two "
+                    "output folders, or rename one"
+                )
+            seen[key] = video

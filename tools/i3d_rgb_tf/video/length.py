@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from i3d_rgb_tf.video.container import clock_may_jump, open_video, video_stream
+from i3d_rgb_tf.video.container import clock_may_jump, demux, open_video, video_stream
 from i3d_rgb_tf.video.decode import FRAMES_PER_SECOND, exact_rate, frame_seconds
 from i3d_rgb_tf.video.limits import longest_seconds
 from i3d_rgb_tf.video.timestamps import resample
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 __all__ = ["Packet", "ShownPackets", "count_frames", "read_packets"]
+
+
+_PACKETS_PER_FRAME = 12
+"""Most packets for a frame that is counted: a video of 300 frames per second has so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +53,8 @@ class ShownPackets:
     """How long a file of this size may claim to last."""
 
 
-def read_packets(path: Path) -> ShownPackets:
-    """Return the packets of a video file.
+def read_packets(path: Path, *, most: int | None = None) -> ShownPackets:
+    """Return the packets of a video file; of a longer one, the first `most` in the file.
 
     Raises
     ------
@@ -59,7 +64,7 @@ def read_packets(path: Path) -> ShownPackets:
     with open_video(path) as container:
         stream = video_stream(container, path)
         may_jump = clock_may_jump(container)
-        packets = list(_packets(container, stream))
+        packets = list(islice(_packets(container, stream), most))
         # They are in the order of decoding.
         if all(packet.pts is not None for packet in packets) and not may_jump:
             packets.sort(key=lambda packet: packet.pts or 0)
@@ -67,7 +72,12 @@ def read_packets(path: Path) -> ShownPackets:
         return ShownPackets(packets, frame_seconds(stream), may_jump, longest)
 
 
-def count_frames(path: Path, *, frames_per_second: float | None = FRAMES_PER_SECOND) -> int:
+def count_frames(
+    path: Path,
+    *,
+    frames_per_second: float | None = FRAMES_PER_SECOND,
+    most: int | None = None,
+) -> int:
     """Return how many frames `i3d_rgb_tf.video.decode.read_frames` yields, by the file's packets.
 
     Only decoding shows for certain: if packets are damaged, or are not shown, it may be a few
@@ -77,6 +87,9 @@ def count_frames(path: Path, *, frames_per_second: float | None = FRAMES_PER_SEC
     ----------
     path, frames_per_second
         As for `read_frames`.
+    most
+        Stop after so many frames, or 12 times as many packets, and return it. A small file may
+        claim more than one would wait for. By default, all are counted.
 
     Raises
     ------
@@ -84,9 +97,12 @@ def count_frames(path: Path, *, frames_per_second: float | None = FRAMES_PER_SEC
         As `read_frames` does, but not for what only decoding shows.
     """
     rate = None if frames_per_second is None else exact_rate(frames_per_second)
-    shown = read_packets(path)
+    most_packets = None if most is None else most * _PACKETS_PER_FRAME
+    shown = read_packets(path, most=most_packets)
+    if most is not None and len(shown.packets) == most_packets:
+        return most
     if rate is None:
-        return len(shown.packets)
+        return len(shown.packets[:most])
     frames = resample(
         shown.packets,
         rate,
@@ -95,14 +111,14 @@ def count_frames(path: Path, *, frames_per_second: float | None = FRAMES_PER_SEC
         longest=shown.longest_seconds,
         clock_may_jump=shown.clock_may_jump,
     )
-    return sum(1 for _ in frames)
+    return sum(1 for _ in islice(frames, most))
 
 
 def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
     import av
 
     try:
-        for packet in container.demux(stream):
+        for packet in demux(container, stream):
             if packet.size and not packet.is_discard:
                 yield Packet(packet.pts, packet.dts, packet.duration or 0, packet.time_base)
     except av.FFmpegError:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["upright"]
+__all__ = ["swaps_sides", "upright"]
 
 
 def upright(frame: NDArray[np.uint8], matrix: Sequence[int]) -> NDArray[np.uint8]:
@@ -39,7 +39,17 @@ def upright(frame: NDArray[np.uint8], matrix: Sequence[int]) -> NDArray[np.uint8
     """
     a, b, _, c, d = matrix[:5]
     right, down = a, d
-    if abs(b) + abs(c) > abs(a) + abs(d):
+    if swaps_sides(matrix):
         frame = frame.swapaxes(0, 1)
         right, down = c, b
     return frame[:: -1 if down < 0 else 1, :: -1 if right < 0 else 1]
+
+
+def swaps_sides(matrix: Sequence[int]) -> bool:
+    """Return whether the width of a frame is shown as the height; `matrix` is as for `upright`.
+
+    >>> swaps_sides((0, 1, 0, -1, 0, 0, 0, 0, 1)), swaps_sides((-1, 0, 0, 0, 1, 0, 0, 0, 1))
+    (True, False)
+    """
+    a, b, _, c, d = matrix[:5]
+    return abs(b) + abs(c) > abs(a) + abs(d)

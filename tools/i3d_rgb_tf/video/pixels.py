@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from av import VideoFrame
     from av.video.reformatter import VideoReformatter
 
-__all__ = ["as_arrays"]
+__all__ = ["as_arrays", "display_matrix", "plane_levels"]
 
 _BILINEAR, _ACCURATE_RND = 1 << 1, 1 << 18
 """Flags of libswscale: SWS_BILINEAR, SWS_ACCURATE_RND; PyAV 17 cannot combine them by name."""
@@ -60,8 +60,6 @@ def as_arrays(
 def _as_array(
     frame: VideoFrame, short_side: int | None, reformatter: VideoReformatter
 ) -> NDArray[np.uint8]:
-    from av.sidedata.sidedata import SideDataContainer
-
     width, height = frame.width, frame.height
     if short_side is not None:
         width, height = _scaled(width, height, short_side)
@@ -71,12 +69,27 @@ def _as_array(
         frame, width, height, "gbrp", interpolation=_BILINEAR | _ACCURATE_RND, threads=1
     )
     array: NDArray[np.uint8] = np.asarray(scaled.to_ndarray(), np.uint8)
+    matrix = display_matrix(frame)
+    if matrix is not None:
+        array = upright(array, matrix)
+    return np.ascontiguousarray(array)
+
+
+def display_matrix(frame: VideoFrame) -> list[int] | None:
+    """Return the nine numbers that say how a frame is to be shown; see `upright`."""
+    from av.sidedata.sidedata import SideDataContainer
+
     # Frame.side_data would keep each frame in a reference cycle, until garbage is collected.
     data: Any = SideDataContainer(frame)  # type: ignore[call-arg]
     matrix = data.get("DISPLAYMATRIX")
-    if matrix is not None:
-        array = upright(array, np.frombuffer(matrix, np.int32).tolist())
-    return np.ascontiguousarray(array)
+    return None if matrix is None else np.frombuffer(matrix, np.int32).tolist()
+
+
+def plane_levels(frame: VideoFrame, index: int) -> NDArray[np.uint8]:
+    """Return (height, width) uint8: a view of one plane of a frame of 8 bits."""
+    plane: Any = frame.planes[index]
+    levels: NDArray[np.uint8] = np.frombuffer(plane, np.uint8)
+    return levels.reshape(plane.height, plane.line_size)[:, : plane.width]
 
 
 def _scaled(width: int, height: int, short_side: int) -> tuple[int, int]:
