@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         DeviceError,
         DownloadError,
         I3DError,
+        LabelError,
         ModelError,
         QuantizationError,
         StorageError,
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
     from i3d_rgb_tf.model import Model, load_model
     from i3d_rgb_tf.quantization.acceptance import Agreement, QuantizationRecord
     from i3d_rgb_tf.quantization.quantize import Quantization, quantize
+    from i3d_rgb_tf.timeline.output.files import write_timeline
+    from i3d_rgb_tf.timeline.result import Timeline
+    from i3d_rgb_tf.timeline.segments import Segment
+    from i3d_rgb_tf.timeline.settings import SegmentSettings
     from i3d_rgb_tf.weights.sources import FrozenGraph, download
 
 __all__ = [
@@ -51,13 +56,17 @@ __all__ = [
     "Features",
     "FrozenGraph",
     "I3DError",
+    "LabelError",
     "Model",
     "ModelError",
     "Prediction",
     "Quantization",
     "QuantizationError",
     "QuantizationRecord",
+    "Segment",
+    "SegmentSettings",
     "StorageError",
+    "Timeline",
     "VideoError",
     "WeightsError",
     "ZooError",
@@ -67,6 +76,7 @@ __all__ = [
     "load_labels",
     "load_model",
     "quantize",
+    "write_timeline",
 ]
 
 _MODULES = {
@@ -79,11 +89,15 @@ _MODULES = {
     "Prediction": "classify",
     "Quantization": "quantization.quantize",
     "QuantizationRecord": "quantization.acceptance",
+    "Segment": "timeline.segments",
+    "SegmentSettings": "timeline.settings",
+    "Timeline": "timeline.result",
     "convert": "ir.convert",
     "download": "weights.sources",
     "load_labels": "labels",
     "load_model": "model",
     "quantize": "quantization.quantize",
+    "write_timeline": "timeline.output.files",
 }
 """Where each name is, unless it is an error; its module is imported when it is first used."""
 

@@ -19,6 +19,7 @@ __all__ = [
     "PRESET_NAMES",
     "PROTOCOL_NAMES",
     "SOURCES",
+    "TIMELINE_FORMATS",
     "UNKNOWN_WEIGHTS",
     "WEIGHT_SETS",
     "ZOO_TOOLS",
@@ -34,6 +35,7 @@ __all__ = [
     "PresetName",
     "ProtocolName",
     "Source",
+    "TimelineFormat",
     "WeightSet",
     "ZooTool",
 ]
@@ -101,3 +103,20 @@ POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 PresetName = Literal["thumos14", "activitynet", "charades", "captioning", "video_features"]
 """Published features; `i3d_rgb_tf.features.presets` has their settings."""
 PRESET_NAMES: tuple[PresetName, ...] = get_args(PresetName)
+
+TimelineFormat = Literal[
+    "text",
+    "json",
+    "jsonl",
+    "csv",
+    "tsv",
+    "vtt",
+    "srt",
+    "activitynet",
+    "label-studio",
+    "html",
+    "png",
+    "mp4",
+]
+"""What ``timeline --output-format`` writes."""
+TIMELINE_FORMATS: tuple[TimelineFormat, ...] = get_args(TimelineFormat)

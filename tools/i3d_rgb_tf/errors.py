@@ -40,6 +40,7 @@ __all__ = [
     "DeviceError",
     "DownloadError",
     "I3DError",
+    "LabelError",
     "ModelError",
     "QuantizationError",
     "StorageError",
@@ -101,6 +102,10 @@ class VideoError(I3DError, ValueError):
 
 class DatasetError(I3DError, ValueError):
     """Annotations, class names or folders of a data set cannot be used."""
+
+
+class LabelError(I3DError, ValueError):
+    """A name is none of the actions that the network knows."""
 
 
 class QuantizationError(I3DError, ValueError):

@@ -1,4 +1,4 @@
-"""What users import: `load_model`, and a `Model` that predicts, classifies and gives features."""
+"""What users import: `load_model`, and a `Model`, the facade of what a network can do."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from i3d_rgb_tf.classify import Classification
     from i3d_rgb_tf.features.result import Features
     from i3d_rgb_tf.features.settings import FeatureSettings
+    from i3d_rgb_tf.timeline.result import Timeline
+    from i3d_rgb_tf.timeline.settings import SegmentSettings
 
 __all__ = ["Model", "load_model"]
 
@@ -227,6 +229,57 @@ class Model:
         if isinstance(videos, str | Path):
             raise TypeError(f"videos is {videos!r}, expected a list of paths; use features for one")
         return extract_features(self.networks, videos, settings)
+
+    def timeline(self, video: str | Path, settings: SegmentSettings | None = None) -> Timeline:
+        """Return when each action happens in a video file of any length.
+
+        Parameters
+        ----------
+        video
+            Path of a video file or animated GIF. One of up to 79 frames, at 25 per second, has one
+            position, which stands for all of it.
+        settings
+            When a segment begins and ends.
+
+        Raises
+        ------
+        VideoError
+            The video cannot be read.
+        DeviceError
+            The device fails, or does not support the precision.
+        """
+        (result,) = self.timeline_all([video], settings)
+        return _or_raise(result)
+
+    def timeline_all(
+        self, videos: Iterable[str | Path], settings: SegmentSettings | None = None
+    ) -> Iterator[Timeline | VideoError]:
+        """Return the timelines of videos one after the other, each as `timeline` does.
+
+        Parameters
+        ----------
+        videos
+            Paths of video files or animated GIFs.
+        settings
+            As for `timeline`.
+
+        Yields
+        ------
+        Timeline or VideoError
+            One for each video, in order; an error, which is not raised, where it cannot be read.
+
+        Raises
+        ------
+        DeviceError
+            The device fails, or does not support the precision.
+        TypeError
+            `videos` is a single path.
+        """
+        from i3d_rgb_tf.timeline.infer import infer_timelines
+
+        if isinstance(videos, str | Path):
+            raise TypeError(f"videos is {videos!r}, expected a list of paths; use timeline for one")
+        return infer_timelines(self.networks, videos, settings)
 
 
 def load_model(

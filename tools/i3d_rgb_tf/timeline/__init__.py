@@ -1,0 +1,1 @@
+"""Videos -> timeline: what the network sees at each moment, and when each action happens."""
