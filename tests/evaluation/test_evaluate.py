@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Generator, Iterable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ from i3d_rgb_tf.evaluation.protocols import PROTOCOLS
 from i3d_rgb_tf.labels import load_labels
 from i3d_rgb_tf.spec import ModelSpec
 from networks import save_convolution_network
-from processes import bound_by_modes, without_coverage
+from processes import bound_by_modes, obey_signals, without_coverage
 from videos import gray, ramp, write_video
 
 
@@ -220,9 +219,7 @@ def test_a_killed_run_resumes(
 ) -> None:
     for sent in (signal.SIGKILL, signal.SIGINT):
         num_lines = _num_lines(tmp_path)
-        # A shell that runs the tests in the background makes them ignore SIGINT.
-        obey = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-        process = _start(many, model, tmp_path, preexec_fn=obey)
+        process = _start(many, model, tmp_path, **obey_signals())
         while _num_lines(tmp_path) <= num_lines and process.poll() is None:
             time.sleep(0.001)
         process.send_signal(signal.SIGSTOP)
@@ -409,7 +406,7 @@ def test_the_command_says_how_convolutions_were_computed(
 
     assert f"(unknown, f32 on CPU, {expected} convolution)\n" in capsys.readouterr().out
     page = (output / "clip.html").read_text()
-    assert f'<th scope="row">convolution</th><td>{expected}</td>' in page
+    assert f'<th scope="row">convolution</th><td>{expected}</td>' in "".join(page.split("\n"))
     assert main([*command, *options, "--format", "json"]) == 1
     assert json.loads(capsys.readouterr().out)[0]["convolution"] == expected
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 from dataclasses import asdict, replace
@@ -144,7 +146,17 @@ def test_the_report_is_self_contained() -> None:
 
     assert not re.search(r"https?:|//[a-z]|url\(|@import|src=|href=|<script|<link", text)
     assert "prefers-color-scheme: dark" in text
-    (picture, *_) = [attributes for tag, attributes in Page(text).tags if tag == "svg"]
+    page = Page(text)
+    (policy,) = (
+        each["content"] for tag, each in page.tags if tag == "meta" and "http-equiv" in each
+    )
+    (style,) = re.findall(r"<style>(.*?)</style>", text, flags=re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert policy == (
+        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    )
+    assert not any("style" in attributes for _, attributes in page.tags)
+    (picture, *_) = [attributes for tag, attributes in page.tags if tag == "svg"]
     assert picture["role"] == "img"
     assert picture["aria-label"]
 

@@ -63,11 +63,11 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_videos(parser: argparse.ArgumentParser) -> None:
+def add_videos(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Add the videos and folders of videos that are read."""
     parser.add_argument(
         "videos",
-        nargs="+",
+        nargs="+" if required else "*",
         type=Path,
         metavar="VIDEO",
         help="video files, animated GIFs, or folders of them",

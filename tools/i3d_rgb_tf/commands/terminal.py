@@ -26,6 +26,7 @@ __all__ = [
     "print_error",
     "print_json",
     "print_lines",
+    "print_text",
     "standard_streams",
 ]
 
@@ -43,6 +44,14 @@ def print_lines(*lines: object, file: TextIO | None = None) -> None:
 def print_json(document: object) -> None:
     """Print a document as JSON, whose own escapes keep every name exact."""
     print(json.dumps(document, indent=2))
+
+
+def print_text(text: str) -> None:
+    """Print a text as it is, and at once: its format escapes control characters, or has tabs."""
+    stream = exact_stream(sys.stdout)
+    stream.write(text)
+    # A reader at the other end of a pipe sees each result as it comes.
+    stream.flush()
 
 
 def print_error(message: object) -> None:

@@ -1,0 +1,1 @@
+"""Timelines as text, documents, subtitles, a page, a picture and a video."""
