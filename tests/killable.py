@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,8 +27,11 @@ from i3d_rgb_tf.ir.files import save_ir
 from i3d_rgb_tf.ir.metadata import Provenance, write_provenance
 from i3d_rgb_tf.quantization import quantize as quantizing
 from i3d_rgb_tf.spec import load_spec
+from i3d_rgb_tf.timeline.result import Timeline
+from i3d_rgb_tf.timeline.settings import SegmentSettings
 from i3d_rgb_tf.weights import fetch, freeze, i3d_jax, sources
 from networks import save_small_network
+from timelines import make_timeline
 from videos import gray, write_video
 
 for _command in COMMANDS:
@@ -267,6 +270,27 @@ def features(*options: str) -> Callable[[Path], int]:
     return run
 
 
+# timeline: over that with other settings, found by hand.
+
+
+def make_timelines(work: Path) -> int:
+    make_video(work)
+    return timeline("--enter", "0.9")(work)
+
+
+def timeline(*options: str) -> Callable[[Path], int]:
+    def run(work: Path) -> int:
+        model.load_model = lambda *_, **__: SimpleNamespace(timeline_all=find_by_hand)
+        return command(work, "timeline", inputs(work) / "a.mp4", "-o", work / "out", *options)
+
+    return run
+
+
+def find_by_hand(videos: list[Path], settings: SegmentSettings) -> Iterator[Timeline]:
+    for video in videos:
+        yield make_timeline(str(video), {"zumba": [0.6, 0.95]}, settings)
+
+
 # zoo: with a zoo that has an entry of its own.
 
 
@@ -306,6 +330,7 @@ SCENARIOS = {
     "evaluate": Scenario(make_prepared, evaluate),
     "features": Scenario(make_video, features("--window", "16", "--logits")),
     "features-over": Scenario(make_features, features("--window", "9", "--overwrite")),
+    "timeline-over": Scenario(make_timelines, timeline()),
     "register": Scenario(make_zoo, zoo("register")),
     "unregister": Scenario(make_registered, zoo("unregister")),
 }

@@ -65,6 +65,8 @@ def stop_at_each_operation(
         ("features", "SIGKILL", 1, 1),
         ("features", "SIGINT", 1, 1),
         ("features-over", "SIGKILL", 1, 1),
+        ("timeline-over", "SIGKILL", 1, 1),
+        ("timeline-over", "SIGTERM", 1, 1),
         ("register", "SIGKILL", 1, 8),
         ("unregister", "SIGKILL", 1, 3),
         # Only some operations, and each that moves or deletes.

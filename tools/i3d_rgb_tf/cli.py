@@ -9,7 +9,6 @@ import logging
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType, ModuleType
@@ -17,6 +16,7 @@ from typing import NoReturn
 
 from i3d_rgb_tf.commands import COMMANDS
 from i3d_rgb_tf.commands.arguments import add_verbose
+from i3d_rgb_tf.commands.signals import STOP_SIGNALS, handled
 from i3d_rgb_tf.commands.terminal import (
     PROGRAM,
     print_error,
@@ -30,8 +30,6 @@ __all__ = ["build_parser", "main"]
 
 _SIGNALLED = 128
 """A shell reports a process that a signal ended as this and the number of the signal."""
-_STOP_SIGNALS = {"SIGTERM": "terminated", "SIGHUP": "hung up"}
-"""Signals that end a process, and how it says so; Windows has no SIGHUP."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _EPILOG = """\
@@ -40,6 +38,7 @@ getting started:
   i3d-rgb-tf download                   DIR/public/i3d-rgb-tf/i3d-rgb.frozen.pb
   i3d-rgb-tf convert                    DIR/public/i3d-rgb-tf/{FP16,FP32}/i3d-rgb-tf.xml
   i3d-rgb-tf classify VIDEO             the actions in it
+  i3d-rgb-tf timeline VIDEO             when they happen
   i3d-rgb-tf features VIDEO -o DIR      its features, as NumPy files
   i3d-rgb-tf COMMAND --help             more about one command
 
@@ -72,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _status(argv: Sequence[str] | None) -> int:
     try:
-        with _stop_signals():
+        with handled(STOP_SIGNALS, _stop, instead_of=lambda old: old is signal.SIG_DFL):
             return _run(argv)
     except (Exception, KeyboardInterrupt) as error:
         status = _failed(error)
@@ -88,8 +87,8 @@ def _run(argv: Sequence[str] | None) -> int:
         # After --help, standard output has something to write.
         sys.stdout.flush()
         raise
-    _log_to_stderr(verbose=arguments.verbose)
-    status: int = arguments.run(arguments)
+    with _logged_to_stderr(verbose=arguments.verbose):
+        status: int = arguments.run(arguments)
     sys.stdout.flush()
     return status
 
@@ -101,28 +100,8 @@ class _StoppedError(KeyboardInterrupt):
         self.number = signal.Signals(number)
 
 
-@contextmanager
-def _stop_signals() -> Iterator[None]:
-    """Let other signals end the process as Ctrl-C does, so that temporary files are removed.
-
-    A signal that is ignored stays ignored, as nohup wants it. Handlers can only be set in the main
-    thread.
-    """
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        numbers = [getattr(signal, name) for name in _STOP_SIGNALS if hasattr(signal, name)]
-        before = {number: signal.getsignal(number) for number in numbers}
-        before = {number: old for number, old in before.items() if old is signal.SIG_DFL}
-    try:
-        for number in before:
-            signal.signal(number, _stop)
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _stop(number: int, _: FrameType | None) -> NoReturn:
+    """End the process as Ctrl-C does, so that temporary files are removed."""
     # Ctrl-C reaches the processes of a pool as well; of other signals, they must be told.
     if "multiprocessing" in sys.modules:
         from multiprocessing import active_children
@@ -137,7 +116,7 @@ def _failed(error: BaseException) -> int | None:
     interrupt = _find_interrupt(error)
     if interrupt:
         number = interrupt.number if isinstance(interrupt, _StoppedError) else signal.SIGINT
-        print_lines(f"{PROGRAM}: {_STOP_SIGNALS.get(number.name, 'interrupted')}", file=sys.stderr)
+        print_lines(f"{PROGRAM}: {STOP_SIGNALS[number.name]}", file=sys.stderr)
         return _SIGNALLED + number
     if isinstance(error, BrokenPipeError):
         # The reader has gone (``| head``): there is nothing to say.
@@ -194,7 +173,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog=PROGRAM,
         description="The I3D RGB action recognition model: download the published weights, verify "
-        "them, convert them to OpenVINO, name the actions in videos, and write their features.",
+        "them, convert them to OpenVINO, name the actions in videos, find when they "
+        "happen, and write features.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -242,14 +222,23 @@ class _LineFormatter(logging.Formatter):
         return escape_controls(super().formatMessage(record))
 
 
-def _log_to_stderr(*, verbose: bool) -> None:
+@contextmanager
+def _logged_to_stderr(*, verbose: bool) -> Iterator[None]:
+    """Log to standard error only, while the body runs."""
+    root, own = logging.getLogger(), logging.getLogger("i3d_rgb_tf")
+    before, level = root.handlers, own.level
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_LineFormatter(f"{PROGRAM}: %(message)s"))
     if not verbose:
         # What another library says, it says beside our own line about the same.
         handler.addFilter(logging.Filter("i3d_rgb_tf"))
-    logging.basicConfig(handlers=[handler], force=True)
-    logging.getLogger("i3d_rgb_tf").setLevel(logging.INFO if verbose else logging.WARNING)
+    root.handlers = [handler]
+    own.setLevel(logging.INFO if verbose else logging.WARNING)
+    try:
+        yield
+    finally:
+        root.handlers = before
+        own.setLevel(level)
 
 
 @contextmanager

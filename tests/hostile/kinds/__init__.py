@@ -23,6 +23,9 @@ KINDS = {
     "tar": "archives",
     "cache": "caches",
     "http": "servers",
+    "labels": "label_files",
+    "features": "feature_files",
+    "live": "live_streams",
 }
 """The module of each kind."""
 

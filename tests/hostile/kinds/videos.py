@@ -15,9 +15,9 @@ from hostile.kinds.video_templates import make_templates
 from hostile.kinds.video_texts import NAMES, TEXTS
 from hostile.mutations import damage_bytes
 
-__all__ = ["KINDS"]
+__all__ = ["KINDS", "TAGS", "load_templates"]
 
-_TAGS = (
+TAGS = (
     *(b"moov mvhd tkhd mdhd stsd stts ctts stsc stsz stco elst mdat avc1 avcC hvcC av1C".split()),
     *(b"moof traf tfhd trun sidx avih strh strf idx1 movi vids LIST dmlh indx ix00".split()),
     *(b"\x15\x49\xa9\x66", b"\x16\x54\xae\x6b", b"\x1f\x43\xb6\x75", b"\x2a\xd7\xb1", b"\x44\x89"),
@@ -27,7 +27,7 @@ _TAGS = (
 )
 
 
-def _load(folder: Path) -> dict[str, bytes]:
+def load_templates(folder: Path) -> dict[str, bytes]:
     import av
 
     templates = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
@@ -75,7 +75,7 @@ def _damaged(rng: Random, setting: Setting) -> _Made:
         return suffix, templates[name], f"{name} as it is", ()
     same = [data for other, data in templates.items() if other.endswith(suffix)]
     others = same if rng.random() < 0.6 else list(templates.values())
-    data, what = damage_bytes(rng, templates[name], others, tags=_TAGS)
+    data, what = damage_bytes(rng, templates[name], others, tags=TAGS)
     if rng.random() < 0.05:
         suffix = rng.choice(("mp4", "avi", "ts", "mkv", "gif", "txt", "mpd", "m3u8", "jpg"))
     return suffix, data, f"{name} {what}", ()
@@ -166,7 +166,7 @@ KINDS = {
         _make,
         _use,
         make_templates=make_templates,
-        load=_load,
+        load=load_templates,
         imports=("av", "numpy", "i3d_rgb_tf.video.clips", "i3d_rgb_tf.classify"),
     )
 }
