@@ -17,6 +17,8 @@ COMMANDS = (
     "info",
     "benchmark",
     "classify",
+    "timeline",
+    "ui",
     "features",
     "prepare",
     "evaluate",

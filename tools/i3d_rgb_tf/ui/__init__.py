@@ -1,0 +1,1 @@
+"""The app: drop a video in a browser, and see its timeline."""
