@@ -1,4 +1,4 @@
-"""Tests in other environments: other Pythons, the zoo's tools, the built package."""
+"""Tests in other environments: other Pythons, other tools, a browser, the built package."""
 
 from __future__ import annotations
 
@@ -153,6 +153,33 @@ def model_api(session: nox.Session, release: str) -> None:
     session.install("--quiet", "--upgrade", *packages)
     environment = {"TOOL_ENVIRONMENT": session.virtualenv.location}
     _run_tests(session, environment, "tests/other_tools/test_model_api.py")
+    _delete_environment(session)
+
+
+@nox.session(tags=["ci"], python="3.11")
+def label_studio(session: nox.Session) -> None:
+    """Read our tasks with Label Studio's SDK; the tests themselves run in .venv."""
+    session.install("--quiet", "--upgrade", "label-studio-sdk")
+    environment = {"TOOL_ENVIRONMENT": session.virtualenv.location}
+    _run_tests(session, environment, "tests/other_tools/test_label_studio.py")
+    _delete_environment(session)
+
+
+@nox.session(tags=["ci"])
+def browser(session: nox.Session) -> None:
+    """Open pages in Chromium; where CI is set, as in .ci/run, it must not be missing.
+
+    The weights are those that other tests have made: run it after them.
+    """
+    if not all(map(shutil.which, ("chromium", "chromedriver"))):
+        stop = session.error if os.environ.get("CI") else session.skip
+        stop("needs a browser: apt-get install chromium chromium-driver")
+    # Nothing else than the extras is needed to write a page, and to serve the app.
+    session.install("--quiet", ".[timeline,ui]", "imageio-ffmpeg", "pytest", "selenium")
+    pictures = Path(".cache", "screenshots").resolve()
+    environment = {"SCREENSHOTS": str(pictures)}
+    session.run("pytest", "--quiet", "tests/browser", *session.posargs, env=environment)
+    session.log(f"screenshots: {pictures}")
     _delete_environment(session)
 
 

@@ -52,6 +52,7 @@ from i3d_rgb_tf.inference.networks import NetworkOptions, Networks
 from i3d_rgb_tf.inference.pipeline import OutputList, infer_videos, read_videos
 from i3d_rgb_tf.model import Model
 from i3d_rgb_tf.spec import load_spec
+from i3d_rgb_tf.timeline.infer import infer_timelines
 from i3d_rgb_tf.video.clips import read_clips, read_cropped
 from i3d_rgb_tf.video.length import count_frames
 
@@ -123,16 +124,21 @@ def _file(options: argparse.Namespace, precision: str) -> None:
     candidates: dict[str, Callable[[], object]] = {
         "dense": lambda: list(infer_dense(dense, read_videos([video], read_blocks), MeanLogits)),
         "clips": lambda: list(infer_videos(window, read_videos([video], read), OutputList)),
+        "timeline": lambda: list(infer_timelines(networks, [video])),
     }
-    seconds = time_in_turns(candidates, options.rounds)
+    on_processors: dict[str, list[float]] = {}
+    seconds = time_in_turns(candidates, options.rounds, on_processors)
     for name, every in seconds.items():
         print(f"{name}, from the file: {', '.join(f'{each:.1f}' for each in every)} s")
-    print(ratio_line("dense relative to clips, from the file", *seconds.values()))
+    for kind, spent in (("seconds", seconds), ("processor seconds", on_processors)):
+        print(ratio_line(f"{kind}, dense relative to clips", spent["dense"], spent["clips"]))
+        print(ratio_line(f"{kind}, timeline relative to dense", spent["timeline"], spent["dense"]))
 
 
 _COMMANDS = {
     "classify": ["classify"],
     "features": ["features"],
+    "timeline": ["timeline"],
     "before": ["classify"],
 }
 
@@ -170,7 +176,7 @@ def _decoding(options: argparse.Namespace, precision: str) -> None:
 
     video, model = _long_video(options, 1), Model(_networks(options, precision))
     decoded = 0
-    whole = decode._decode  # noqa: SLF001 - the only place where frames are decoded.
+    whole = decode.decode_stream  # Where the frames that are inferred are decoded.
 
     def counted(*arguments: Any) -> Iterator[Any]:
         nonlocal decoded
@@ -180,11 +186,12 @@ def _decoding(options: argparse.Namespace, precision: str) -> None:
 
     ways: dict[str, Callable[[], object]] = {
         "classify": lambda: model.classify(video),
+        "timeline": lambda: model.timeline(video),
         "features, dense": lambda: model.features(video),
         "features, 16 every 16": lambda: model.features(video, FeatureSettings(window=16)),
     }
     num_frames = count_frames(video, frames_per_second=None)
-    with patch.object(decode, "_decode", counted):
+    with patch.object(decode, "decode_stream", counted):
         for name, run in ways.items():
             decoded = 0
             run()
@@ -282,8 +289,7 @@ def _networks(options: argparse.Namespace, precision: str, *, cache: bool = Fals
 
 
 def _how(networks: Networks) -> str:
-    precision = networks.dense.compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
-    return f"{networks.convolution}, inference precision {precision}"
+    return f"{networks.convolution}, inference precision {networks.dense.inference_precision}"
 
 
 def _read_all(video: Path) -> _Frames:

@@ -178,7 +178,7 @@ def _networks(
 
 def _name(networks: Networks) -> str:
     network = networks.window(_WINDOW)
-    precision = network.compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+    precision = network.inference_precision
     return f"{networks.path.parent.name} in {precision}, {network.convolution}"
 
 

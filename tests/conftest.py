@@ -26,7 +26,7 @@ from servers import FaultyServer
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 
-collect_ignore = ["other_tools", "zoo_tools"]
+collect_ignore = ["browser", "other_tools", "zoo_tools"]
 """They run in environments that nox makes, which names the folder: make test-zoo."""
 
 _WHEEL = Checksum("sha256", "4fc131e509aaeeb0eecb6acb58b92a7ef905be5dbe27ed1d1ae089634b601f23")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-__all__ = ["Environment", "bound_by_modes", "without_coverage"]
+__all__ = ["Environment", "bound_by_modes", "obey_signals", "without_coverage"]
 
 _PR_CAPBSET_DROP, _CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 24, 1, 2
 """Of linux/prctl.h and linux/capability.h."""
@@ -23,6 +24,19 @@ def without_coverage() -> dict[str, str]:
     A process that is killed, or whose standard streams are closed, would damage its data.
     """
     return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+
+
+def obey_signals() -> dict[str, Any]:
+    """Return arguments for `subprocess` so that signals are obeyed.
+
+    What a shell starts in the background ignores SIGINT, and under nohup SIGHUP.
+    """
+
+    def obey() -> None:
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+
+    return {"preexec_fn": obey}
 
 
 def bound_by_modes() -> dict[str, Any]:

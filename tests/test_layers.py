@@ -19,7 +19,17 @@ ROOMS = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 
-GROUND = {"version", "errors", "storage", "temporary", "locks", "hashes", "cores", "journal"}
+GROUND = {
+    "version",
+    "errors",
+    "storage",
+    "temporary",
+    "locks",
+    "hashes",
+    "cores",
+    "journal",
+    "templates",
+}
 FACTS = {"choices", "spec", "labels", "architecture", "reference"}
 TASKS = {"classify", "model", "verify", "benchmark", "measure"}
 ENTRANCE = {"__init__", "__main__", "cli"}
@@ -36,20 +46,30 @@ WINGS = {
     "quantization": {"ground", "facts", "video", "ir", "kinetics"},
     "evaluation": {"ground", "facts", "video", "ir", "inference", "kinetics"},
     "features": {"ground", "facts", "video", "ir", "inference"},
+    "whole_videos": {"ground", "facts", "video", "ir", "inference"},
+    "timeline": {"ground", "facts", "video", "ir", "inference", "whole_videos"},
+    "ui": {"ground", "facts", "video", "timeline", "tasks"},
     "zoo": {"ground", "facts", "ir"},
-    "tasks": {"ground", "facts", "video", "weights", "ir", "inference", "quantization", "features"},
+    "tasks": {
+        *("ground", "facts", "video", "weights", "ir", "inference", "quantization", "features"),
+        *("whole_videos", "timeline"),
+    },
     "commands": {
         *("ground", "facts", "video", "weights", "ir", "inference", "kinetics", "quantization"),
-        *("evaluation", "features", "zoo", "tasks"),
+        *("evaluation", "features", "timeline", "ui", "zoo", "tasks"),
     },
     "entrance": {
-        *("ground", "facts", "weights", "ir", "quantization", "features", "tasks", "commands")
+        *("ground", "facts", "weights", "ir", "quantization", "features", "timeline"),
+        *("tasks", "commands"),
     },
 }
 
-HEAVY = ("av", "nncf", "openvino", "tensorflow")
+HEAVY = ("av", "fastapi", "gradio", "nncf", "openvino", "tensorflow")
 ONLY_IN = {
     "av": "video",
+    "fastapi": "ui.server",
+    "gradio": "ui.app",
+    "jinja2": "templates",
     "nncf": "quantization.quantize",
     "tensorflow": "weights.tensorflow",
 }
@@ -117,8 +137,9 @@ def test_imports_have_no_cycle(imports: dict[str, set[str]]) -> None:
     assert set(TopologicalSorter(imports).static_order()) == imports.keys()
 
 
-def test_classify_touches_two_wings() -> None:
-    touched = {wing(room) for room in IMPORTS["classify"]} - {"ground", "facts"}
+@pytest.mark.parametrize("room", ["classify", "whole_videos"])
+def test_videos_are_read_and_inferred_by_two_wings(room: str) -> None:
+    touched = {wing(room) for room in IMPORTS[room]} - {"ground", "facts", "whole_videos"}
 
     assert touched == {"video", "inference"}
 
