@@ -316,6 +316,24 @@ def test_nncf_reports_each_clip_once_and_prints_nothing(convolution, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_nncf_logs_afterwards_as_it_did_before(convolution):
+    import nncf  # noqa: F401
+
+    logger = logging.getLogger("nncf")
+    handler = logging.NullHandler()
+    logger.addHandler(handler)
+
+    def levels():
+        return [each.level for each in (logger, *logger.handlers)]
+
+    before = levels()
+    try:
+        quantize_model(convolution, _random_clips(2))
+        assert levels() == before
+    finally:
+        logger.removeHandler(handler)
+
+
 def test_a_clip_that_nncf_takes_twice_is_reported_once(convolution, monkeypatch):
     import nncf
 

@@ -259,15 +259,19 @@ def _quiet_nncf() -> Iterator[None]:
     """
     before = os.environ.get("NNCF_CI")
     os.environ["NNCF_CI"] = "1"
-    level = logging.getLogger("nncf").level
+    logger = logging.getLogger("nncf")
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            import nncf
+            import nncf  # noqa: F401
 
-            nncf.set_log_level(logging.ERROR)
-            yield
+            level = logger.level
+            # `nncf.set_log_level` would change the handlers too, of which some are the program's.
+            logger.setLevel(logging.ERROR)
+            try:
+                yield
+            finally:
+                logger.setLevel(level)
     finally:
-        logging.getLogger("nncf").setLevel(level)
         if before is None:
             del os.environ["NNCF_CI"]
         else:
