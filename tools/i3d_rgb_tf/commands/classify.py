@@ -54,8 +54,6 @@ def run(arguments: argparse.Namespace) -> int:
     from i3d_rgb_tf.errors import VideoError
 
     videos, errors = find_each(arguments.videos)
-    for error in errors:
-        print_error(error)
     if not videos:
         return 1
     _import_openvino()

@@ -137,8 +137,6 @@ def run(arguments: argparse.Namespace) -> int:
 
     settings = _settings(arguments)
     videos, errors = find_each(arguments.videos)
-    for error in errors:
-        print_error(error)
     if not videos:
         return 1
     # A file may be named itself and be in a folder.

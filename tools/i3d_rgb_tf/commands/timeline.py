@@ -95,7 +95,6 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     from i3d_rgb_tf.commands.models import open_model
-    from i3d_rgb_tf.commands.terminal import print_error
     from i3d_rgb_tf.commands.videos import find_each, with_progress
 
     if arguments.live is not None:
@@ -105,8 +104,6 @@ def run(arguments: argparse.Namespace) -> int:
     formats = _formats(arguments)
     settings = _settings(arguments)
     videos, errors = find_each(arguments.videos)
-    for error in errors:
-        print_error(error)
     if not videos:
         return 1
     # A file may be named itself and be in a folder.

@@ -16,7 +16,8 @@ _Result = TypeVar("_Result")
 
 
 def find_each(paths: Iterable[Path]) -> tuple[list[Path], list[VideoError]]:
-    """Return the videos in files and folders, and an error for each folder without any."""
+    """Return the videos in files and folders; print and return an error for each without any."""
+    from i3d_rgb_tf.commands.terminal import print_error
     from i3d_rgb_tf.errors import VideoError
     from i3d_rgb_tf.video.files import find_videos
 
@@ -26,6 +27,7 @@ def find_each(paths: Iterable[Path]) -> tuple[list[Path], list[VideoError]]:
         try:
             videos += find_videos([path])
         except VideoError as error:
+            print_error(error)
             errors.append(error)
     return videos, errors
 
