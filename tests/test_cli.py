@@ -297,6 +297,7 @@ def stop(process: subprocess.Popen[str], sent: signal.Signals) -> str:
         process.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wait", ["time.sleep(60)", IN_A_LOCK, IN_A_THREAD])
 @pytest.mark.parametrize(("sent", "status", "line"), SIGNALS)
 def test_a_signal_removes_temporary_files_and_is_one_line(

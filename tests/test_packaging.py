@@ -59,6 +59,7 @@ def wheel(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return archive
 
 
+@pytest.mark.slow
 def test_an_editable_install_reads_the_entry_from_the_sources(
     tmp_path: Path, sources: Path
 ) -> None:

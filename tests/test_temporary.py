@@ -110,6 +110,7 @@ def test_the_next_writer_removes_what_a_killed_one_left(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.slow
 def test_many_may_write_beside_each_other(tmp_path: Path) -> None:
     processes = [start(WRITE, tmp_path, name) for name in "abcd"]
 

@@ -234,6 +234,7 @@ def test_an_ir_of_unknown_weights_without_its_graph_fails(tuned_root, tmp_path):
     assert "no reference for unknown" in waves.detail
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("options", "expected"), [([], "winograd"), (["--no-winograd"], "direct")])
 def test_what_is_verified_is_how_convolutions_are_computed(
     spec, tmp_path, monkeypatch, capsys, options, expected

@@ -193,6 +193,7 @@ def run(shell: str, *arguments: str, **variables: str) -> tuple[int, str, str]:
     return result.returncode, result.stdout, result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shell", "line"), [("> /dev/full", FULL), (">&-", CLOSED)])
 @pytest.mark.parametrize("arguments", PRINTS, ids=" ".join)
 def test_standard_output_that_is_full_or_closed_fails_with_one_line(arguments, shell, line):

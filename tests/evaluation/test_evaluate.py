@@ -32,6 +32,8 @@ from networks import save_convolution_network
 from processes import bound_by_modes, obey_signals, without_coverage
 from videos import gray, ramp, write_video
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def model(model_root: Path, spec: ModelSpec) -> Path:

@@ -22,6 +22,8 @@ from i3d_rgb_tf.ir.winograd.rewrite import rewrite
 from i3d_rgb_tf.spec import ModelSpec
 from networks import save_small_i3d
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def double() -> openvino.CompiledModel:

@@ -17,6 +17,8 @@ from i3d_rgb_tf.evaluation import protocols
 from i3d_rgb_tf.evaluation.protocols import PROTOCOLS, clip_starts
 from videos import gray, places, ramp, write_video
 
+pytestmark = pytest.mark.slow
+
 
 def inputs(protocol: str, path: Path) -> Iterator[np.ndarray]:
     return (frames for _, frames in PROTOCOLS[protocol].read(path))

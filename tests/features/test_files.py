@@ -287,6 +287,7 @@ def empty_json(out: Path) -> None:
     (out / "ramp.json").write_bytes(b"")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage",
     [

@@ -10,6 +10,7 @@ from i3d_rgb_tf.inference.receptive_field import count_logits, receptive_span
 from networks import logits_over_time
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_frames", [9, 16, 79, 81, 82, 83])
 def test_a_position_depends_on_the_frames_within_its_extent_only(num_frames: int) -> None:
     """Found by changing one frame after the other."""

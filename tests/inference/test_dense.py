@@ -115,6 +115,7 @@ def test_a_single_video_has_the_outputs_of_one_pass(chunks, one_pass, num_frames
     assert_same(found, one_pass(video))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_frames", [16, 24, 200])
 def test_chunks_of_any_length_give_the_same(one_pass, num_frames):
     videos = [noise(length) for length in (9, 100, 402, 13)]
@@ -211,6 +212,7 @@ def test_no_videos_have_no_outputs(chunks):
     assert list(infer_dense(chunks, [], OutputList)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stated", [0, 1, 97, 98, 99, 100, 101, 102, 103, 104, 5000])
 @pytest.mark.parametrize("num_frames", range(97, 105))
 def test_a_wrong_number_of_frames_gives_the_positions_of_the_real_one(chunks, stated, num_frames):

@@ -68,6 +68,7 @@ def test_the_temporal_stride_is_eight_frames() -> None:
     assert TIME_STRIDE == 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_frames", LENGTHS)
 def test_the_frames_of_a_position_are_those_that_leave_a_trace_in_it(num_frames: int) -> None:
     spans = [receptive_span(position, num_frames) for position in range(count_logits(num_frames))]

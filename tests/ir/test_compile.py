@@ -136,6 +136,7 @@ def computes(compiled):
     return {(5,): "direct", (4,): "winograd"}[tuple(ranks)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pixel_type", ["uint8", "float32"])
 def test_in_f32_convolutions_are_rewritten_with_the_same_results(convolutions, pixel_type):
     clip = waves_clip().astype(pixel_type)

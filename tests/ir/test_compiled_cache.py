@@ -21,6 +21,8 @@ from i3d_rgb_tf.ir.compiled_cache import cache_folder, compile_cached
 from i3d_rgb_tf.ir.files import read_ir
 from networks import LABEL_WEIGHTS, infer_clip, save_small_network
 
+pytestmark = pytest.mark.slow
+
 _DIGEST_BYTES = 32
 
 

@@ -13,6 +13,8 @@ from i3d_rgb_tf.ir.positions import with_positions_as_output
 from i3d_rgb_tf.ir.streaming import make_streaming
 from networks import count_nodes, infer_in_f32, max_pool, small_positions
 
+pytestmark = pytest.mark.slow
+
 _COMPILING = {"INFERENCE_PRECISION_HINT": "f32"}
 
 

@@ -31,6 +31,8 @@ from i3d_rgb_tf.video.decode import read_frames
 from processes import bound_by_modes, without_coverage
 from videos import ramp, write_video
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:

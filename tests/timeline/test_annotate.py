@@ -33,6 +33,8 @@ from media import (
 from timelines import make_timeline
 from videos import gray, write_video
 
+pytestmark = pytest.mark.slow
+
 H264 = "-c:v libx264 -preset ultrafast -bf 2 -g 12"
 PYRAMID = "-c:v libx264 -preset ultrafast -bf 3 -x264-params b-pyramid=normal:b-adapt=0"
 UNEQUAL = (

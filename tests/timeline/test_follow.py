@@ -33,6 +33,8 @@ from networks import save_small_i3d
 from processes import obey_signals, without_coverage
 from videos import write_video
 
+pytestmark = pytest.mark.slow
+
 NUM_FRAMES = 400
 
 

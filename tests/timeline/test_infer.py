@@ -17,6 +17,8 @@ from networks import save_small_i3d
 from timelines import make_timeline
 from videos import gray, write_video
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):

@@ -17,6 +17,8 @@ from i3d_rgb_tf.timeline.settings import SegmentSettings
 from timelines import make_timeline
 from videos import gray, write_video
 
+pytestmark = pytest.mark.slow
+
 LEFT, RIGHT = 336, 1560
 """Columns where time begins and ends."""
 FIRST, SECOND, THIRD = "playing cymbals", "zumba", "yoga"

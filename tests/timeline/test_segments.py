@@ -163,6 +163,7 @@ def test_lengths_of_whole_positions_are_compared_exactly(first):
     assert smoothed == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(60))
 def test_random_probabilities_give_the_segments_of_the_whole_row_at_once(seed):
     random = np.random.default_rng(seed)
@@ -219,6 +220,7 @@ def test_what_is_too_short_is_never_told():
     assert changes_of(rows_of(abseiling=[0.9, 0]), SegmentSettings(min_seconds=2)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_every_segment_opens_once_grows_and_closes_once(seed):
     random = np.random.default_rng(seed)

@@ -258,6 +258,7 @@ def test_hours_of_pauses_that_the_file_does_not_sum_up_are_refused(tmp_path):
         list(read_frames(video))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("minutes", [1, 3])
 def test_a_slide_show_is_read(tmp_path, minutes):
     times = [60_000 * minutes * index for index in range(3)]

@@ -308,6 +308,7 @@ def frames_of_opencv(capture):
         yield found[1][..., ::-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [5, 12, 24, 25, Fraction(30000, 1001), 50, 60])
 def test_decoded_frames_are_resampled_as_those_of_a_file(tmp_path, rate):
     video = write_video(tmp_path / "x.mp4", ramp(40), rate=rate)

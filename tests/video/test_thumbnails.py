@@ -16,6 +16,7 @@ ONE_KEY_FRAME = "-c:v libx264 -preset ultrafast -bf 2 -g 9999"
 TIMES = [0.0, 0.5, 7.013, 19.99, 20.01, 39.5]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("suffix", "make"),
     [

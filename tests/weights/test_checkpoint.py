@@ -16,6 +16,8 @@ from i3d_rgb_tf.weights.checkpoint import read_checkpoint, write_checkpoint
 from i3d_rgb_tf.weights.tensorflow import require_tensorflow
 from i3d_rgb_tf.weights.tensors import identify
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_checkpoint_is_read_as_it_was_written(checkpoint, tensors):
     found = read_checkpoint(checkpoint)

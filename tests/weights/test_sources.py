@@ -208,6 +208,7 @@ def test_unpublished_weights_are_not_overwritten(tensors, tmp_path, spec):
     assert path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_without_a_host_the_error_names_each_url_its_reason_and_alternatives(
     offline_spec, tmp_path
 ):

@@ -10,6 +10,8 @@ import pytest
 from i3d_rgb_tf.errors import DependencyError
 from i3d_rgb_tf.weights.tensorflow import require_tensorflow
 
+pytestmark = pytest.mark.slow
+
 
 def test_importing_tensorflow_prints_nothing_and_keeps_standard_error_open():
     script = (

@@ -23,6 +23,8 @@ from i3d_rgb_tf.zoo.installation import Zoo, changing, entry_digests, find_zoo
 from i3d_rgb_tf.zoo.register import read_status, register, unregister
 from processes import bound_by_modes, without_coverage
 
+pytestmark = pytest.mark.slow
+
 STOCK_MODEL = "task_type: action_recognition\ninput_info:\n  - layout: NDHWC\n"
 STOCK = {
     "model.yml": STOCK_MODEL,

@@ -16,6 +16,8 @@ from i3d_rgb_tf.ir.winograd.rewrite import rewrite
 from i3d_rgb_tf.ir.winograd.tilings import TILINGS, Tiling
 from networks import RandomLayers, count_nodes, largest_difference, max_pool
 
+pytestmark = pytest.mark.slow
+
 WIDTH = 5
 TOLERANCE = 3e-5
 """Of the maximum of an output. The pixels have two signs and are few, so rounding is not averaged
