@@ -282,3 +282,48 @@ def test_errors_of_this_package_are_raised_unchanged():
     with pytest.raises(ModelError, match="^another model$"):
         with device_errors("the device failed"):
             raise ModelError("another model")
+
+
+@pytest.mark.parametrize("cache", [False, True])
+@pytest.mark.parametrize("num_threads", [1, 2])
+def test_threads_are_as_many_as_asked_for_and_not_pinned(
+    model, num_threads, cache, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    compile_model(model.clone(), num_threads=3 - num_threads, cache=cache)
+
+    compiled = compile_model(model, num_threads=num_threads, cache=cache)
+
+    assert compiled.get_property("INFERENCE_NUM_THREADS") == num_threads
+    assert compiled.get_property("ENABLE_CPU_PINNING") is False
+
+
+def test_threads_are_as_many_as_the_quota_of_a_container_allows(model, monkeypatch):
+    monkeypatch.setattr("i3d_rgb_tf.ir.compile.core_quota", lambda: 1)
+
+    compiled = compile_model(model, cache=False)
+
+    assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
+
+
+def test_threads_of_a_group_of_devices_are_its_own(model):
+    compiled = compile_model(model, "AUTO:CPU", num_threads=1, cache=False)
+
+    assert infer_clip(compiled, gray_clip(100)) == pytest.approx(100 * LABEL_WEIGHTS, abs=1e-3)
+
+
+@pytest.mark.parametrize("precision", ["f32", "bf16"])
+def test_the_number_of_threads_does_not_change_a_prediction(model_root, spec, precision):
+    if precision.upper() not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip(f"this processor has no {precision}")
+    model = read_ir(spec.ir_path(model_root, "FP16"))
+
+    one, two = (
+        infer_clip(
+            compile_model(model.clone(), "CPU", precision, num_threads=count, cache=False),
+            waves_clip(),
+        )
+        for count in (1, 2)
+    )
+
+    assert one.tobytes() == two.tobytes()

@@ -51,6 +51,7 @@ def benchmark(
     inference_precision: InferencePrecision | None = None,
     performance_hint: PerformanceHint = "LATENCY",
     winograd: bool = True,
+    num_threads: int | None = None,
     video: Path | None = None,
     rounds: int = 10,
 ) -> Benchmark:
@@ -70,6 +71,8 @@ def benchmark(
         How the video is inferred; without a video, both are measured and it changes nothing.
     winograd
         As for `i3d_rgb_tf.model.load_model`; False to measure direct convolution only.
+    num_threads
+        As for `i3d_rgb_tf.model.load_model`.
     video
         A video to measure from the file to its labels.
     rounds
@@ -93,7 +96,7 @@ def benchmark(
         models.setdefault(each.precision, each)
     measurements: list[Measurement] = []
     for each in models.values():
-        run = Run(each.path, device, inference_precision, performance_hint, winograd)
+        run = Run(each.path, device, inference_precision, performance_hint, winograd, num_threads)
         default = measure(each, run, video, rounds)
         measurements.append(default)
         if default.convolution == "winograd":

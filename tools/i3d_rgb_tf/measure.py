@@ -91,6 +91,8 @@ class Run:
     """How the video is inferred."""
     winograd: bool
     """Whether convolutions may be computed with fewer multiplications."""
+    num_threads: int | None = None
+    """As for `i3d_rgb_tf.model.load_model`."""
 
     def load(self) -> Model:
         """Open the model."""
@@ -100,6 +102,7 @@ class Run:
             inference_precision=self.inference_precision,
             performance_hint=self.performance_hint,
             winograd=self.winograd,
+            num_threads=self.num_threads,
         )
 
 
@@ -196,6 +199,7 @@ def _time_throughput(run: Run, rounds: int) -> float:
         run.inference_precision,
         performance_hint="THROUGHPUT",
         convolution=None if run.winograd else "direct",
+        num_threads=run.num_threads,
         cache=False,
     )
     at_once = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))

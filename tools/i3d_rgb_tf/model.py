@@ -290,6 +290,7 @@ def load_model(
     inference_precision: InferencePrecision | None = None,
     performance_hint: PerformanceHint = "LATENCY",
     winograd: bool = True,
+    num_threads: int | None = None,
     cache: bool = True,
 ) -> Model:
     """Open a converted model. It is compiled when it is first used, for what it is used for.
@@ -312,6 +313,10 @@ def load_model(
     winograd
         Whether the convolutions are computed with fewer multiplications where that is faster:
         in float32 on x86-64 processors, not in INT8. `Model.convolution` is what was chosen.
+    num_threads
+        Threads that the device ``CPU`` infers with, 1 or more, and from now on the most that decode
+        a video in this process; by default all cores it may use. docs/performance.md says how to
+        divide cores among processes.
     cache
         Whether to keep the compiled model on disk for the next process.
 
@@ -321,9 +326,15 @@ def load_model(
         There is no IR, or it is not this model's.
     DeviceError
         There is no such device.
+    ValueError
+        `num_threads` is less than 1.
     """
+    if num_threads is not None and num_threads < 1:
+        raise ValueError(f"num_threads is {num_threads}, expected 1 or more, or None for all cores")
     path = Path(path) if path else find_model(Path(directory))
-    options = NetworkOptions(device, inference_precision, performance_hint, winograd, cache)
+    options = NetworkOptions(
+        device, inference_precision, performance_hint, winograd, num_threads, cache
+    )
     return Model(Networks(path, options))
 
 

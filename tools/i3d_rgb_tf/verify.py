@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,7 +50,13 @@ class Check:
     """How the convolutions were computed; None where nothing was inferred."""
 
 
-def verify(directory: Path, *, sample: Path | None = None, winograd: bool = True) -> list[Check]:
+def verify(
+    directory: Path,
+    *,
+    sample: Path | None = None,
+    winograd: bool = True,
+    num_threads: int | None = None,
+) -> list[Check]:
     """Check the frozen graph and every IR in a model tree.
 
     Parameters
@@ -61,6 +68,8 @@ def verify(directory: Path, *, sample: Path | None = None, winograd: bool = True
     winograd
         Whether the convolutions of an IR are computed with fewer multiplications, as in
         `i3d_rgb_tf.model.load_model`, where that is faster in float32.
+    num_threads
+        Threads that infer; None for all usable cores.
 
     Returns
     -------
@@ -74,14 +83,18 @@ def verify(directory: Path, *, sample: Path | None = None, winograd: bool = True
     checks = [check]
     models = list(list_models(directory))
     for each in models:
-        checks += _check_ir(each, graph, held, sample, winograd)
+        checks += _check_ir(each, graph, held, sample, winograd, num_threads)
     if not models:
         checks.append(Check("IR", "skipped", f"none in {spec.folder(directory)}"))
     return checks
 
 
 def predict_pixels(
-    model: Any, clip: NDArray[Any], *, convolution: Convolution = "direct"
+    model: Any,
+    clip: NDArray[Any],
+    *,
+    convolution: Convolution = "direct",
+    num_threads: int | None = None,
 ) -> NDArray[np.float32]:
     """Infer one clip in float32 arithmetic on the CPU.
 
@@ -93,6 +106,8 @@ def predict_pixels(
         (79, 224, 224, 3), RGB, 0..255.
     convolution
         How the convolutions are computed.
+    num_threads
+        Threads that infer; None for all usable cores.
 
     Returns
     -------
@@ -104,6 +119,7 @@ def predict_pixels(
         inference_precision="f32",
         pixel_type="float32",
         convolution=convolution,
+        num_threads=num_threads,
         cache=False,
     )
     probabilities: NDArray[np.float32] = compiled(clip[np.newaxis].astype(np.float32))[0][0]
@@ -128,7 +144,12 @@ def _check_tensors(graph: Path) -> tuple[Check, str | None]:
 
 
 def _check_ir(
-    each: ConvertedModel, graph: Path, held: str | None, sample: Path | None, winograd: bool
+    each: ConvertedModel,
+    graph: Path,
+    held: str | None,
+    sample: Path | None,
+    winograd: bool,
+    num_threads: int | None,
 ) -> list[Check]:
     name = display_name(each.precision, each.layout)
     try:
@@ -143,11 +164,12 @@ def _check_ir(
                 f"{each.path} names the weights {weights}, but the graph {graph} holds {held}; "
                 "convert again"
             )
-        expected, whose = _reference(weights, graph)
+        expected, whose = _reference(weights, graph, num_threads)
     except I3DError as error:
         return [Check(f"{name} waves", "failed", str(error))]
     convolution = choose_convolution("CPU", "f32", model=model, winograd=winograd).convolution
-    found = predict_pixels(model, waves_clip(), convolution=convolution)
+    predict = partial(predict_pixels, model, convolution=convolution, num_threads=num_threads)
+    found = predict(waves_clip())
     difference = float(np.abs(found - expected).max())
     tolerance = TOLERANCES[each.precision]
     passed = difference <= tolerance and found.argmax() == expected.argmax()
@@ -156,7 +178,8 @@ def _check_ir(
     )
     checks = [Check(f"{name} waves", "passed" if passed else "failed", detail, convolution)]
     if sample:
-        checks.append(_check_sample(model, f"{name} sample", sample, convolution))
+        check = _check_sample(predict, f"{name} sample", sample)
+        checks.append(replace(check, convolution=convolution))
     return checks
 
 
@@ -187,7 +210,9 @@ def _check_origin(each: ConvertedModel, model: Any) -> None:
         )
 
 
-def _reference(weights: str, graph: Path) -> tuple[NDArray[np.float32], str]:
+def _reference(
+    weights: str, graph: Path, num_threads: int | None
+) -> tuple[NDArray[np.float32], str]:
     """Return what an IR should compute for the waves, and where that is from.
 
     The original stack's outputs are known for one set of weights. For others the reference is
@@ -201,10 +226,13 @@ def _reference(weights: str, graph: Path) -> tuple[NDArray[np.float32], str]:
             "get it with: i3d-rgb-tf download"
         )
     model = convert_graph(graph, allow_unknown=weights == UNKNOWN_WEIGHTS)
-    return predict_pixels(model, waves_clip()), "a fresh conversion of the graph"
+    found = predict_pixels(model, waves_clip(), num_threads=num_threads)
+    return found, "a fresh conversion of the graph"
 
 
-def _check_sample(model: Any, name: str, sample: Path, convolution: Convolution) -> Check:
+def _check_sample(
+    predict: Callable[[NDArray[Any]], NDArray[np.float32]], name: str, sample: Path
+) -> Check:
     """Compare with the list DeepMind's repository publishes, which rgb_imagenet gave."""
     published = (_DATA / "sample_actions.txt").read_text(encoding="utf-8").splitlines()
     try:
@@ -212,7 +240,7 @@ def _check_sample(model: Any, name: str, sample: Path, convolution: Convolution)
     except (I3DError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         return Check(name, "failed", f"cannot use {sample}: {reason}")
-    probabilities = predict_pixels(model, clip, convolution=convolution)
+    probabilities = predict(clip)
     labels = load_labels()
     found = [labels[index] for index in np.argsort(-probabilities)[: len(published)]]
     common = len(set(found) & set(published))
@@ -220,7 +248,7 @@ def _check_sample(model: Any, name: str, sample: Path, convolution: Convolution)
         f"{found[0]} {probabilities.max():.4f}, published {published[0]}; "
         f"{common} of the {len(published)} published top classes among the first {len(found)}"
     )
-    return Check(name, "passed" if found[0] == published[0] else "failed", detail, convolution)
+    return Check(name, "passed" if found[0] == published[0] else "failed", detail)
 
 
 def _read_sample(sample: Path) -> NDArray[Any]:

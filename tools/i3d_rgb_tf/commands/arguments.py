@@ -16,6 +16,7 @@ __all__ = [
     "add_model",
     "add_output_directory",
     "add_performance_hint",
+    "add_threads",
     "add_trees",
     "add_verbose",
     "add_videos",
@@ -129,7 +130,7 @@ def add_calibration(parser: argparse.ArgumentParser) -> None:
 def add_device(
     parser: argparse.ArgumentParser, *, inference_precision: InferencePrecision | None = None
 ) -> None:
-    """Add ``-D``, ``--no-winograd``, and ``--inference-precision`` with the command's default."""
+    """Add ``-D``, ``--inference-precision`` with a default, ``--no-winograd`` and ``--threads``."""
     parser.add_argument(
         "-D",
         "--device",
@@ -144,6 +145,18 @@ def add_device(
         help=f"precision the device runs in (default: {default})",
     )
     add_winograd(parser)
+    add_threads(parser)
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Add ``--threads``."""
+    parser.add_argument(
+        "--threads",
+        type=positive,
+        metavar="N",
+        help="threads that infer on the CPU, and the most that decode a video (default: all usable "
+        "cores)",
+    )
 
 
 def add_winograd(parser: argparse.ArgumentParser) -> None:

@@ -61,6 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         inference_precision=arguments.inference_precision,
         performance_hint=arguments.performance_hint.upper(),
         winograd=arguments.winograd,
+        num_threads=arguments.threads,
         video=arguments.video,
         rounds=arguments.rounds,
     )

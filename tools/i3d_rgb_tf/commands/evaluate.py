@@ -73,6 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
                 device=arguments.device,
                 inference_precision=arguments.inference_precision,
                 winograd=arguments.winograd,
+                num_threads=arguments.threads,
                 workers=arguments.workers,
                 on_progress=show,
             )

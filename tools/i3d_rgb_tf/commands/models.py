@@ -27,5 +27,6 @@ def open_model(arguments: argparse.Namespace, **options: Any) -> Model:
         device=arguments.device,
         inference_precision=arguments.inference_precision,
         winograd=arguments.winograd,
+        num_threads=arguments.threads,
         **options,
     )

@@ -13,7 +13,12 @@ EXAMPLES = """\
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    from i3d_rgb_tf.commands.arguments import add_directory, add_format, add_winograd
+    from i3d_rgb_tf.commands.arguments import (
+        add_directory,
+        add_format,
+        add_threads,
+        add_winograd,
+    )
 
     add_directory(parser)
     parser.add_argument(
@@ -23,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="DeepMind's sample clip, v_CricketShot_g04_c01_rgb.npy or .gif",
     )
     add_winograd(parser)
+    add_threads(parser)
     add_format(parser)
 
 
@@ -33,7 +39,12 @@ def run(arguments: argparse.Namespace) -> int:
     from i3d_rgb_tf.commands.terminal import print_json, print_lines
     from i3d_rgb_tf.verify import verify
 
-    checks = verify(arguments.directory, sample=arguments.sample, winograd=arguments.winograd)
+    checks = verify(
+        arguments.directory,
+        sample=arguments.sample,
+        winograd=arguments.winograd,
+        num_threads=arguments.threads,
+    )
     if arguments.format == "json":
         print_json([asdict(check) for check in checks])
     else:

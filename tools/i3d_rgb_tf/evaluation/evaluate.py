@@ -91,6 +91,7 @@ def evaluate(
     device: str = "CPU",
     inference_precision: InferencePrecision = "f32",
     winograd: bool = True,
+    num_threads: int | None = None,
     workers: int | None = None,
     on_progress: Callable[[int, int], object] | None = None,
 ) -> Evaluation:
@@ -111,6 +112,8 @@ def evaluate(
         Of OpenVINO; f32 is also what the accuracy check of the zoo entry sets.
     winograd
         Whether the convolutions are computed with fewer multiplications where that is faster.
+    num_threads
+        As for `i3d_rgb_tf.model.load_model`.
     workers
         Number of videos to read at once, beside inference; None for one per four cores that this
         process may use. It changes only the time and the memory, up to 115 MB each.
@@ -136,7 +139,12 @@ def evaluate(
         raise DatasetError(f"{prepared} lists no video; prepare a data set that has some")
     left_out = count_problems(prepared)
     network = load_network(
-        model, chosen, device=device, inference_precision=inference_precision, winograd=winograd
+        model,
+        chosen,
+        device=device,
+        inference_precision=inference_precision,
+        winograd=winograd,
+        num_threads=num_threads,
     )
     digest = _digest(model)
     what = [digest, device, inference_precision, str(prepared.resolve())]

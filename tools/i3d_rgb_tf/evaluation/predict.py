@@ -78,6 +78,7 @@ def load_network(
     device: str,
     inference_precision: InferencePrecision,
     winograd: bool = True,
+    num_threads: int | None = None,
 ) -> Network:
     """Compile an IR for the inputs of a protocol.
 
@@ -91,6 +92,8 @@ def load_network(
         As for `i3d_rgb_tf.ir.compile.compile_model`.
     winograd
         Whether convolutions may be computed with fewer multiplications.
+    num_threads
+        As for `i3d_rgb_tf.model.load_model`.
 
     Raises
     ------
@@ -99,7 +102,9 @@ def load_network(
     DeviceError
         There is no such device, or it cannot run the model in the precision.
     """
-    options = NetworkOptions(device, inference_precision, winograd=winograd)
+    options = NetworkOptions(
+        device, inference_precision, winograd=winograd, num_threads=num_threads
+    )
     networks = Networks(path, options)
     network = networks.compile(protocol.form, options.performance_hint, protocol.pixel_type)
     return Network(network.compiled, networks.weights, protocol, network.convolution)

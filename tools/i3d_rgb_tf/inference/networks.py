@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from i3d_rgb_tf.choices import Convolution, InferencePrecision, PerformanceHint
+from i3d_rgb_tf.cores import limit_cores
 from i3d_rgb_tf.inference.dense import CHUNK_FRAMES
 from i3d_rgb_tf.ir.compile import PixelType, check_device, compile_model, device_errors
 from i3d_rgb_tf.ir.convolution import choose_convolution
@@ -31,6 +32,8 @@ class NetworkOptions:
     several windows at once."""
     winograd: bool = True
     """Whether convolutions may be computed with fewer multiplications."""
+    num_threads: int | None = None
+    """Threads of the device ``CPU``, and the most for decoding; None for all usable cores."""
     cache: bool = True
     """Whether to keep the compiled networks on disk."""
 
@@ -100,6 +103,8 @@ class Networks:
         self.weights = provenance.weights
         self.weights_sha384 = provenance.source_sha384
         check_device(options.device)
+        if options.num_threads:
+            limit_cores(options.num_threads)
         self._windows: dict[int, Network] = {}
 
     @cached_property
@@ -154,6 +159,7 @@ class Networks:
             pixel_type=pixel_type,
             performance_hint=performance_hint,
             convolution=self.convolution,
+            num_threads=self.options.num_threads,
             cache=self.options.cache,
         )
         return Network(compiled, self.convolution)

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Literal
 
 from i3d_rgb_tf.choices import Convolution, InferencePrecision, PerformanceHint
+from i3d_rgb_tf.cores import core_quota
 from i3d_rgb_tf.errors import (
     NATIVE_ERRORS,
     DeviceError,
@@ -36,6 +37,7 @@ def compile_model(
     pixel_type: PixelType = "uint8",
     performance_hint: PerformanceHint = "LATENCY",
     convolution: Convolution | None = None,
+    num_threads: int | None = None,
     cache: bool = True,
 ) -> Any:
     """Compile an ``openvino.Model`` for input (1, frames, 224, 224, 3), RGB, 0..255.
@@ -61,6 +63,8 @@ def compile_model(
     convolution
         How the convolutions are computed; None for what
         `i3d_rgb_tf.ir.convolution.choose_convolution` chooses.
+    num_threads
+        Threads of the device ``CPU``; None for all usable cores. Other devices ignore it.
     cache
         Whether to keep the compiled model on disk for the next process.
 
@@ -77,7 +81,10 @@ def compile_model(
 
     check_device(device)
     core = openvino.Core()
-    properties: dict[str, Any] = {"PERFORMANCE_HINT": performance_hint}
+    properties: dict[str, Any] = {
+        "PERFORMANCE_HINT": performance_hint,
+        **_thread_properties(device, num_threads),
+    }
     if inference_precision:
         properties["INFERENCE_PRECISION_HINT"] = inference_precision
     with device_errors(f"{device} cannot run the model", device):
@@ -91,6 +98,21 @@ def compile_model(
             compiled = core.compile_model(prepare(model), device, properties)
     _check_precision(compiled, device, inference_precision)
     return compiled
+
+
+def _thread_properties(device: str, num_threads: int | None) -> dict[str, Any]:
+    """Return how many threads the processor uses, which the operating system may move.
+
+    OpenVINO would pin them to cores from the first one on, in every process: two processes of one
+    thread would share one core. It does not know of a container's quota.
+    """
+    if device != "CPU":
+        return {}
+    threads = num_threads or core_quota()
+    return {
+        "ENABLE_CPU_PINNING": False,
+        **({"INFERENCE_NUM_THREADS": threads} if threads else {}),
+    }
 
 
 def check_device(device: str) -> None:
