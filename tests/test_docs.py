@@ -30,7 +30,7 @@ import i3d_rgb_tf
 from i3d_rgb_tf.cli import build_parser, main
 from i3d_rgb_tf.commands import COMMANDS
 from i3d_rgb_tf.commands.demo import fetch_video
-from i3d_rgb_tf.commands.features import _settings as feature_settings
+from i3d_rgb_tf.commands.features import read_settings as feature_settings
 from i3d_rgb_tf.features.presets import PRESETS
 from i3d_rgb_tf.inference.receptive_field import RECEPTIVE_FRAMES, TIME_STRIDE, center_frame
 from i3d_rgb_tf.weights.tensors import Tensors

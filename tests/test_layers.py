@@ -54,9 +54,10 @@ WINGS = {
         *("ground", "facts", "video", "weights", "ir", "inference", "quantization", "features"),
         *("whole_videos", "timeline"),
     },
+    "batch": {"ground", "facts", "inference", "features", "timeline", "tasks"},
     "commands": {
         *("ground", "facts", "video", "weights", "ir", "inference", "kinetics", "quantization"),
-        *("evaluation", "features", "timeline", "ui", "zoo", "tasks"),
+        *("evaluation", "features", "timeline", "ui", "zoo", "tasks", "batch"),
     },
     "entrance": {
         *("ground", "facts", "weights", "ir", "quantization", "features", "timeline"),
@@ -64,13 +65,14 @@ WINGS = {
     },
 }
 
-HEAVY = ("av", "fastapi", "gradio", "nncf", "openvino", "tensorflow")
+HEAVY = ("av", "fastapi", "gradio", "nncf", "openvino", "pyarrow", "tensorflow")
 ONLY_IN = {
     "av": "video",
     "fastapi": "ui.server",
     "gradio": "ui.app",
     "jinja2": "templates",
     "nncf": "quantization.quantize",
+    "pyarrow": "batch.parquet",
     "tensorflow": "weights.tensorflow",
 }
 

@@ -49,7 +49,7 @@ def settings_of(*options: str) -> FeatureSettings:
     parser = argparse.ArgumentParser()
     features.add_arguments(parser)
     arguments = parser.parse_args(["x.mp4", "--output-dir", "out", *options])
-    return features._settings(arguments)
+    return features.read_settings(arguments)
 
 
 @pytest.mark.parametrize(

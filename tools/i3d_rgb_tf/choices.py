@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 __all__ = [
+    "BATCH_TASKS",
     "CROP_COUNTS",
     "FLOAT_PRECISIONS",
     "INFERENCE_PRECISIONS",
@@ -23,6 +24,7 @@ __all__ = [
     "UNKNOWN_WEIGHTS",
     "WEIGHT_SETS",
     "ZOO_TOOLS",
+    "BatchTask",
     "Convolution",
     "CropCount",
     "FloatPrecision",
@@ -120,3 +122,7 @@ TimelineFormat = Literal[
 ]
 """What ``timeline --output-format`` writes."""
 TIMELINE_FORMATS: tuple[TimelineFormat, ...] = get_args(TimelineFormat)
+
+BatchTask = Literal["classify", "features", "timeline"]
+"""What ``batch`` makes of each video of a list."""
+BATCH_TASKS: tuple[BatchTask, ...] = get_args(BatchTask)

@@ -40,6 +40,7 @@ getting started:
   i3d-rgb-tf classify VIDEO             the actions in it
   i3d-rgb-tf timeline VIDEO             when they happen
   i3d-rgb-tf features VIDEO -o DIR      its features, as NumPy files
+  i3d-rgb-tf batch TASK --list FILE     the same for thousands of videos
   i3d-rgb-tf COMMAND --help             more about one command
 
 exit status: 0 done, 1 failed (one line says why and how to fix it), 2 wrong usage;

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from i3d_rgb_tf.errors import ChecksumError
 
-__all__ = ["Checksum", "file_digest"]
+__all__ = ["Checksum", "file_digest", "model_digest"]
 
 _CHUNK_BYTES = 1 << 20
 
@@ -62,4 +62,12 @@ def file_digest(path: Path, algorithm: str) -> str:
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
+    return digest.hexdigest()
+
+
+def model_digest(path: Path) -> str:
+    """Return the SHA-256 of an IR: of its .xml, and then its .bin."""
+    digest = hashlib.sha256()
+    for file in (path, path.with_suffix(".bin")):
+        digest.update(file.read_bytes())
     return digest.hexdigest()

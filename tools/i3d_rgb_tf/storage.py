@@ -21,6 +21,7 @@ from i3d_rgb_tf.temporary import (
 
 __all__ = [
     "check_writable",
+    "create_file",
     "only_writer",
     "remedy_for",
     "replaced_file",
@@ -135,6 +136,27 @@ def replaced_file(path: Path) -> Iterator[Path]:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+
+
+def create_file(path: Path, content: bytes) -> bool:
+    """Write a file atomically unless there is one, and return whether it was written.
+
+    Of several processes that create it at once, one succeeds.
+
+    Raises
+    ------
+    StorageError
+        The folder or the file cannot be written.
+    """
+    with storage_errors(path), temporary_file(path.parent, path.name) as temporary:
+        temporary.write_bytes(content)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+    return True
 
 
 @contextmanager

@@ -20,6 +20,7 @@ COMMANDS = (
     "timeline",
     "ui",
     "features",
+    "batch",
     "prepare",
     "evaluate",
     "zoo",

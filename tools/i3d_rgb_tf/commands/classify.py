@@ -34,16 +34,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     add_videos(parser)
     add_model(parser)
+    add_settings(parser)
+    add_device(parser)
+    add_performance_hint(parser)
+    add_format(parser)
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add what decides the result."""
     parser.add_argument(
         "--top-k",
         type=_top_k,
         default=5,
         metavar="K",
-        help="number of actions to print for each video (default: %(default)s)",
+        help="number of actions to name in each video (default: %(default)s)",
     )
-    add_device(parser)
-    add_performance_hint(parser)
-    add_format(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -58,13 +58,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="replace features that were made in another way",
     )
-    _add_settings(parser)
+    add_settings(parser)
     add_device(parser)
     add_format(parser)
     parser.set_defaults(fail=parser.error)
 
 
-def _add_settings(parser: argparse.ArgumentParser) -> None:
+def add_settings(parser: argparse.ArgumentParser) -> None:
     """Add what decides the features; what is not given is absent, so that a preset can set it."""
     from i3d_rgb_tf.commands.arguments import positive
 
@@ -135,7 +135,7 @@ def run(arguments: argparse.Namespace) -> int:
     from i3d_rgb_tf.features.resume import extract_to_folder
     from i3d_rgb_tf.video.files import check_file_names
 
-    settings = _settings(arguments)
+    settings = read_settings(arguments)
     videos, errors = find_each(arguments.videos)
     if not videos:
         return 1
@@ -161,7 +161,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if len(written) == len(videos) and not errors else 1
 
 
-def _settings(arguments: argparse.Namespace) -> FeatureSettings:
+def read_settings(arguments: argparse.Namespace) -> FeatureSettings:
     """Return the settings of the preset, overridden by those that are given."""
     from dataclasses import fields, replace
 

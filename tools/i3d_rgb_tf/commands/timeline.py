@@ -64,12 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=(*TIMELINE_FORMATS, "all"),
         help=f"what to print or write (default: {TIMELINE_FORMATS[0]})",
     )
-    _add_settings(parser)
+    add_settings(parser)
     add_device(parser)
     parser.set_defaults(fail=parser.error)
 
 
-def _add_settings(parser: argparse.ArgumentParser) -> None:
+def add_settings(parser: argparse.ArgumentParser) -> None:
     """Add what decides the segments; what is not given is absent, and the default applies."""
     group = parser.add_argument_group("segments", argument_default=argparse.SUPPRESS)
     for name, (metavar, text) in _SETTINGS.items():
@@ -102,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.videos:
         arguments.fail("expected VIDEO, or --live SOURCE")
     formats = _formats(arguments)
-    settings = _settings(arguments)
+    settings = read_settings(arguments)
     videos, errors = find_each(arguments.videos)
     if not videos:
         return 1
@@ -127,7 +127,7 @@ def _follow(arguments: argparse.Namespace) -> int:
         arguments.fail(
             "--live prints lines of JSON, expected no VIDEO, no --output-dir and no --output-format"
         )
-    return run_live(arguments, _settings(arguments))
+    return run_live(arguments, read_settings(arguments))
 
 
 def _formats(arguments: argparse.Namespace) -> list[TimelineFormat]:
@@ -139,7 +139,7 @@ def _formats(arguments: argparse.Namespace) -> list[TimelineFormat]:
     return list(TIMELINE_FORMATS) if chosen == "all" else [chosen]
 
 
-def _settings(arguments: argparse.Namespace) -> SegmentSettings:
+def read_settings(arguments: argparse.Namespace) -> SegmentSettings:
     """Return the settings that are given; an unknown label is no wrong usage."""
     from i3d_rgb_tf.errors import LabelError
     from i3d_rgb_tf.labels import read_labels

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from i3d_rgb_tf.features.files import (
     write_features,
 )
 from i3d_rgb_tf.features.settings import FeatureSettings
-from i3d_rgb_tf.hashes import file_digest
+from i3d_rgb_tf.hashes import file_digest, model_digest
 from i3d_rgb_tf.inference.networks import NetworkFacts, Networks
 from i3d_rgb_tf.storage import check_writable
 from i3d_rgb_tf.video.files import check_file_names
@@ -73,7 +72,7 @@ def extract_to_folder(
     settings = settings or FeatureSettings()
     check_file_names(videos, ["_rgb.npy"])
     check_writable(folder)
-    run = _Run(folder, settings, _model_digest(networks.path), network_facts(networks, settings))
+    run = _Run(folder, settings, model_digest(networks.path), network_facts(networks, settings))
     finished = {
         video: written
         for video in videos
@@ -172,10 +171,3 @@ def _extract(
                 yield VideoError(f"cannot read {video} for its digest; check the path")
             else:
                 yield write_features(run.folder, result, origins[video])
-
-
-def _model_digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    for file in (path, path.with_suffix(".bin")):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Many videos, in many processes, on many machines: lists, results, resume."""

@@ -1,0 +1,106 @@
+"""Results as Parquet; the only module that imports pyarrow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from i3d_rgb_tf.errors import DependencyError
+
+__all__ = ["write_parquet"]
+
+_ROWS = 64
+"""Rows that are in memory at once: the features of an hour are 46 MB."""
+
+
+def write_parquet(path: Path, rows: Iterator[dict[str, Any]], made_with: dict[str, Any]) -> None:
+    """Write rows into a file, with what they were made with as metadata of the schema.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+    rows
+        As `i3d_rgb_tf.batch.merge.merge` describes them.
+    made_with
+        As in the ``settings.json`` of a folder.
+
+    Raises
+    ------
+    DependencyError
+        pyarrow is not installed.
+    """
+    try:
+        import pyarrow
+        from pyarrow.parquet import ParquetWriter
+    except ImportError as error:
+        raise DependencyError(
+            "Parquet needs pyarrow; get it with: pip install 'i3d-rgb-tf[parquet]', or write .jsonl"
+        ) from error
+    schema = _schema(made_with)
+    with ParquetWriter(path, schema) as writer:
+        while held := list(islice(rows, _ROWS)):
+            plain = [{name: _plain(value) for name, value in row.items()} for row in held]
+            writer.write_table(pyarrow.Table.from_pylist(plain, schema=schema))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        # The names of files need not be text.
+        return value.encode("utf-8", "backslashreplace").decode()
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _schema(made_with: dict[str, Any]) -> Any:
+    import pyarrow
+
+    fields: dict[str, Any] = {
+        "video": pyarrow.string(),
+        "error": pyarrow.string(),
+        "num_frames": pyarrow.int64(),
+        "duration_seconds": pyarrow.float64(),
+        **_COLUMNS[made_with["task"]](pyarrow, made_with["settings"]),
+    }
+    metadata = {"i3d_rgb_tf": json.dumps(made_with)}
+    return pyarrow.schema(fields.items(), metadata=metadata)
+
+
+def _classify(arrow: Any, _: dict[str, Any]) -> dict[str, Any]:
+    prediction = {"label": arrow.string(), "index": arrow.int32(), "probability": arrow.float32()}
+    return {
+        "num_positions": arrow.int64(),
+        "predictions": arrow.list_(arrow.struct(prediction.items())),
+    }
+
+
+def _timeline(arrow: Any, _: dict[str, Any]) -> dict[str, Any]:
+    span = {"start_seconds": arrow.float64(), "end_seconds": arrow.float64()}
+    scores = {"mean_score": arrow.float64(), "peak_score": arrow.float64()}
+    segment = {"label": arrow.string(), **span, **scores}
+    position = {**span, "labels": arrow.map_(arrow.string(), arrow.float64())}
+    return {
+        "num_positions": arrow.int64(),
+        "segments": arrow.list_(arrow.struct(segment.items())),
+        "positions": arrow.list_(arrow.struct(position.items())),
+    }
+
+
+def _features(arrow: Any, settings: dict[str, Any]) -> dict[str, Any]:
+    vectors = arrow.list_(arrow.float32())
+    rows = arrow.list_(vectors if settings["crops"] == 1 else arrow.list_(vectors))
+    times = arrow.list_(arrow.float64())
+    return {
+        "frames_per_second": arrow.float64(),
+        "is_repeated": arrow.bool_(),
+        "times_seconds": times,
+        "start_seconds": times,
+        "end_seconds": times,
+        "rgb": rows,
+        **({"logits": rows} if settings["logits"] else {}),
+    }
+
+
+_COLUMNS = {"classify": _classify, "features": _features, "timeline": _timeline}

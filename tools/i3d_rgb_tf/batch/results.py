@@ -1,0 +1,242 @@
+"""The results of videos on disk: one file each, named after its video, complete or not there.
+
+::
+
+    DIR/settings.json                         what all results are made with
+    DIR/shards/2-of-4.json                    the parts of the list that were begun or finished
+    DIR/results/ab/cricket-ab12cd34ef56ab78.json         the result of a video, or .npz
+    DIR/results/ab/cricket-ab12cd34ef56ab78.error.json   why a video has none
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from i3d_rgb_tf.batch.shards import video_key
+from i3d_rgb_tf.errors import DatasetError, StorageError
+from i3d_rgb_tf.hashes import file_digest
+from i3d_rgb_tf.storage import replaced_file, storage_errors
+
+__all__ = [
+    "ERROR_SUFFIX",
+    "RESULTS",
+    "Result",
+    "VideoFile",
+    "describe_difference",
+    "list_results",
+    "read_result",
+    "result_name",
+    "write_result",
+]
+
+RESULTS = "results"
+"""Folder of the files of results."""
+ERROR_SUFFIX = ".error.json"
+"""Ending of the files that say why a video has no result."""
+
+_FORMAT = "result of i3d-rgb-tf batch"
+"""How a document says that it is one of these."""
+_DOCUMENT = "document"
+"""Name of the text among the arrays of an .npz file."""
+_MOST_NAME_BYTES = 100
+"""Of the video's own name; file systems allow 255 in all."""
+
+
+@dataclass(frozen=True)
+class VideoFile:
+    """What shows whether a video has changed since its result was made."""
+
+    size_bytes: int
+    """Its size."""
+    modified_ns: int
+    """When it was written, in nanoseconds since 1970. If this differs, the digest decides."""
+    sha256: str
+    """Digest of its content."""
+
+    @classmethod
+    def of(cls, video: str) -> VideoFile | None:
+        """Return that of a file; None if it cannot be read, which whoever opens it reports."""
+        try:
+            status = Path(video).stat()
+            digest = file_digest(Path(video), "sha256")
+        except (OSError, ValueError):
+            return None
+        return cls(status.st_size, status.st_mtime_ns, digest)
+
+    def is_still(self, video: str) -> bool:
+        """Return whether a video has the same content; one that is gone counts as the same."""
+        try:
+            status = Path(video).stat()
+        except (OSError, ValueError):
+            return True
+        if status.st_size != self.size_bytes:
+            return False
+        if status.st_mtime_ns == self.modified_ns:
+            return True
+        found = VideoFile.of(video)
+        return found is None or found.sha256 == self.sha256
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was made of one video, or why nothing was."""
+
+    video: str
+    """Path as the list has it."""
+    file: VideoFile | None
+    """The video that was read; None if its file cannot be read."""
+    made_with: dict[str, Any]
+    """All that decides the result besides the video, as in ``settings.json``."""
+    error: str | None = None
+    """Why the video cannot be read; None if it was."""
+    columns: dict[str, Any] = field(default_factory=dict)
+    """The result: numbers, text, lists and dicts of them, and arrays; empty if there is none."""
+
+
+def result_name(video: str, suffix: str) -> str:
+    """Return the name of a file of a video: its own name, shortened, and a key of its whole path.
+
+    >>> result_name("a/cricket.mp4", ".json")
+    'aa/cricket-aabe9ec94e9c7bda.json'
+    """
+    key = video_key(video)
+    stem = PurePosixPath(Path(video).as_posix()).stem.encode("utf-8", "surrogateescape")
+    # The cut may divide a character.
+    short = stem[:_MOST_NAME_BYTES].decode("utf-8", "ignore") or "video"
+    return f"{key[:2]}/{short}-{key}{suffix}"
+
+
+def write_result(folder: Path, result: Result, suffix: str) -> Path:
+    """Write the file of a video, in the place of an earlier one, and return its path.
+
+    Parameters
+    ----------
+    folder
+        Of the run.
+    result
+        What to write.
+    suffix
+        Ending of results of this kind; errors have their own.
+
+    Raises
+    ------
+    StorageError
+        The file cannot be written.
+    """
+    ending = ERROR_SUFFIX if result.error is not None else suffix
+    path = folder / RESULTS / result_name(result.video, ending)
+    arrays = {name: value for name, value in result.columns.items() if _is_array(value)}
+    document = {
+        "format": _FORMAT,
+        "video": result.video,
+        "error": result.error,
+        "file": vars(result.file) if result.file else None,
+        "made_with": result.made_with,
+        **{name: value for name, value in result.columns.items() if name not in arrays},
+    }
+    text = json.dumps(document, indent=1) + "\n"
+    with replaced_file(path) as temporary:
+        if path.suffix == ".npz":
+            with temporary.open("wb") as file:
+                np.savez(file, allow_pickle=False, **{_DOCUMENT: np.array(text)}, **arrays)
+        else:
+            temporary.write_text(text, encoding="utf-8")
+    if result.error is None:
+        failed = folder / RESULTS / result_name(result.video, ERROR_SUFFIX)
+        with storage_errors(failed, "remove"):
+            failed.unlink(missing_ok=True)
+    return path
+
+
+def read_result(path: Path, *, arrays: bool = True) -> Result | None:
+    """Return what a file of a result holds; None if it is not there, or damaged.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+    arrays
+        Whether to read the arrays of an .npz file too.
+
+    Raises
+    ------
+    DatasetError
+        Another program has written it.
+    StorageError
+        The file cannot be read.
+    """
+    try:
+        with storage_errors(path, "read"):
+            document, columns = _read(path, arrays)
+    except StorageError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise
+    except (ValueError, KeyError, RecursionError, EOFError):
+        # After a power cut, a file may be empty.
+        return None
+    if not isinstance(document, dict) or document.get("format") != _FORMAT:
+        raise DatasetError(
+            f"{path} was not written by i3d-rgb-tf batch; choose another output folder"
+        )
+    try:
+        file = VideoFile(**document["file"]) if document["file"] else None
+        names = ("video", "error", "made_with")
+        known = {name: document[name] for name in names}
+    except (KeyError, TypeError):
+        return None
+    own = {"format", "file", *names}
+    others = {name: value for name, value in document.items() if name not in own}
+    return Result(file=file, columns={**others, **columns}, **known)
+
+
+def _read(path: Path, arrays: bool) -> tuple[Any, dict[str, Any]]:
+    import zipfile
+
+    if path.suffix != ".npz":
+        return json.loads(path.read_bytes()), {}
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            names = [name for name in held.files if name != _DOCUMENT] if arrays else []
+            columns = {name: held[name] for name in names}
+            return json.loads(str(held[_DOCUMENT])), columns
+    except zipfile.BadZipFile as error:
+        raise ValueError(str(error)) from error
+
+
+def list_results(folder: Path) -> Iterator[str]:
+    """Yield the names of the files of results in a folder, as `result_name` gives them, sorted."""
+    place = folder / RESULTS
+    with storage_errors(place, "read"):
+        if not place.is_dir():
+            return
+        for inner in sorted(place.iterdir()):
+            if inner.is_dir():
+                names = sorted(file.name for file in inner.iterdir())
+                yield from (f"{inner.name}/{name}" for name in names if not name.startswith("."))
+
+
+def describe_difference(found: Any, expected: Any, place: str = "") -> str:
+    """Return the first thing in which two documents differ, or nothing.
+
+    >>> describe_difference({"a": {"b": 1}}, {"a": {"b": 2}})
+    'a.b is 1, expected 2'
+    """
+    if not isinstance(found, dict) or not isinstance(expected, dict):
+        return "" if found == expected else f"{place} is {found}, expected {expected}"
+    for name in {**expected, **found}:
+        inner = f"{place}.{name}" if place else str(name)
+        difference = describe_difference(found.get(name), expected.get(name), inner)
+        if difference:
+            return difference
+    return ""
+
+
+def _is_array(value: object) -> bool:
+    return isinstance(value, np.ndarray)

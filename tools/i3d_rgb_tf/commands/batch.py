@@ -1,0 +1,221 @@
+"""Classify thousands of videos, or make their features or timelines, and continue where it ended.
+
+Each video of a list has one result, a file in the output folder. Videos that are finished are
+skipped, so that the next run resumes one that was ended; --shard divides the list among
+processes and machines. A video that cannot be read is a result too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from i3d_rgb_tf.choices import BATCH_TASKS, BatchTask
+
+if TYPE_CHECKING:
+    from i3d_rgb_tf.batch.results import Result
+    from i3d_rgb_tf.batch.run import Plan
+    from i3d_rgb_tf.batch.shards import Shard
+    from i3d_rgb_tf.batch.tasks import Settings
+
+EXAMPLES = """\
+  i3d-rgb-tf batch classify --list videos.txt --output-dir actions
+  find videos -name '*.mp4' | i3d-rgb-tf batch features --list - --output-dir features
+  i3d-rgb-tf batch timeline --list videos.csv --column path --shard 2/4 --output-dir times
+  i3d-rgb-tf batch merge actions
+  i3d-rgb-tf batch TASK --help                more about one of them
+"""
+
+_HELP: dict[BatchTask, str] = {
+    "classify": "Name the actions in each video of a list.",
+    "features": "Write the features of each video of a list.",
+    "timeline": "Find when actions happen in each video of a list.",
+}
+_HOUR_SECONDS = 3600
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    actions = parser.add_subparsers(title="tasks", metavar="TASK", required=True)
+    for task in BATCH_TASKS:
+        subparser = _add_action(actions, task, _HELP[task], _run_task)
+        _add_task(subparser, task)
+    _add_merge(
+        _add_action(actions, "merge", "Write the results of a folder into one file.", _merge)
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    action: Callable[[argparse.Namespace], int] = arguments.action
+    return action(arguments)
+
+
+def _add_action(
+    actions: Any, name: str, description: str, run: Callable[[argparse.Namespace], int]
+) -> argparse.ArgumentParser:
+    from i3d_rgb_tf.commands.arguments import add_verbose
+
+    lines = [line for line in EXAMPLES.splitlines() if f"batch {name} " in line]
+    subparser: argparse.ArgumentParser = actions.add_parser(
+        name,
+        help=description[0].lower() + description[1:].rstrip("."),
+        description=description,
+        epilog="examples:\n" + "\n".join(lines),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_verbose(subparser)
+    subparser.set_defaults(action=run, fail=subparser.error)
+    return subparser
+
+
+def _add_task(parser: argparse.ArgumentParser, task: BatchTask) -> None:
+    from i3d_rgb_tf.commands import classify, features, timeline
+    from i3d_rgb_tf.commands.arguments import add_device, add_model, directory
+
+    parser.add_argument(
+        "--list",
+        required=True,
+        metavar="FILE",
+        help="file with a path on each line, .csv, .tsv or .jsonl file with a column of paths, or "
+        "- for standard input",
+    )
+    parser.add_argument(
+        "--column", metavar="NAME", help="the column that has the paths (default: video)"
+    )
+    parser.add_argument(
+        "-o",
+        "--output-dir",
+        type=directory,
+        required=True,
+        metavar="DIR",
+        help="folder to write results to, of this task and these settings only",
+    )
+    parser.add_argument(
+        "--shard",
+        type=_shard,
+        metavar="I/N",
+        help="do part I of N; which part a video is in depends on its path only (default: 1/1)",
+    )
+    parser.add_argument(
+        "--retry-failed", action="store_true", help="try the videos again that could not be read"
+    )
+    add_model(parser)
+    adders = {
+        "classify": classify.add_settings,
+        "features": features.add_settings,
+        "timeline": timeline.add_settings,
+    }
+    adders[task](parser)
+    add_device(parser)
+    parser.set_defaults(task=task)
+
+
+def _add_merge(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="DIR", help="output folder of a task")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="file to write, .parquet or .jsonl (default: DIR/results.parquet)",
+    )
+
+
+def _shard(text: str) -> Shard:
+    from i3d_rgb_tf.batch.shards import Shard
+
+    try:
+        return Shard.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _run_task(arguments: argparse.Namespace) -> int:
+    from i3d_rgb_tf.batch.listing import read_list
+    from i3d_rgb_tf.batch.run import Run, claim_folder
+    from i3d_rgb_tf.batch.shards import WHOLE
+    from i3d_rgb_tf.commands.models import open_model
+
+    settings = _settings(arguments)
+    shard = arguments.shard or WHOLE
+    videos = [each for each in read_list(arguments.list, arguments.column) if shard.holds(each)]
+    batch = Run(arguments.task, settings, open_model(arguments), arguments.output_dir)
+    made_with = batch.describe()
+    claim_folder(batch.folder, made_with)
+    plan = batch.plan(videos, made_with, retry_failed=arguments.retry_failed)
+    batch.mark(shard, finished=False, num_videos=len(videos))
+    num_failed = _show(batch.infer(plan.pending, made_with), plan)
+    batch.mark(shard, finished=True, num_videos=len(videos))
+    return 1 if num_failed else 0
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    from i3d_rgb_tf.batch.tasks import ClassifySettings
+    from i3d_rgb_tf.commands import features, timeline
+
+    readers: dict[BatchTask, Callable[[argparse.Namespace], Settings]] = {
+        "classify": lambda given: ClassifySettings(given.top_k),
+        "features": features.read_settings,
+        "timeline": timeline.read_settings,
+    }
+    return readers[arguments.task](arguments)
+
+
+def _show(results: Iterable[Result], plan: Plan) -> int:
+    """Print an error for each video that cannot be read, a summary, and return how many failed."""
+    from time import monotonic
+
+    from i3d_rgb_tf.commands.terminal import print_error, print_lines
+
+    start = monotonic()
+    failed = 0
+    for result in _with_rate(results, len(plan.pending)):
+        if result.error is not None:
+            failed += 1
+            print_error(result.error)
+    done = len(plan.pending)
+    per_hour = done * _HOUR_SECONDS / max(monotonic() - start, 1e-9)
+    rate = f", {per_hour:.0f} videos per hour" if done else ""
+    print_lines(
+        f"{done - failed} done, {failed} failed{rate}; {plan.num_finished} were done and "
+        f"{plan.num_failed} had failed before"
+    )
+    sys.stdout.flush()
+    return failed + plan.num_failed
+
+
+def _with_rate(results: Iterable[Result], count: int) -> Iterator[Result]:
+    """Yield each result beside a bar with the videos per hour and the time that is left."""
+    from tqdm import tqdm
+
+    from i3d_rgb_tf.commands.terminal import exact_stream
+
+    stream = exact_stream(sys.stderr)
+    style = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} videos, {remaining} left{postfix}"
+    with tqdm(total=count, disable=None, bar_format=style, file=stream) as progress:
+        for result in results:
+            with progress.external_write_mode(file=stream):
+                yield result
+            progress.update()
+            rate = progress.format_dict["rate"] or 0
+            progress.set_postfix_str(f"{rate * _HOUR_SECONDS:.0f} videos per hour", refresh=False)
+
+
+def _merge(arguments: argparse.Namespace) -> int:
+    from i3d_rgb_tf.batch.merge import MERGED_SUFFIXES, merge
+    from i3d_rgb_tf.commands.terminal import print_error, print_lines
+
+    path = arguments.output or arguments.folder / f"results{MERGED_SUFFIXES[0]}"
+    if path.suffix not in MERGED_SUFFIXES:
+        arguments.fail(f"--output is {path}, expected an ending of {', '.join(MERGED_SUFFIXES)}")
+    merged = merge(arguments.folder, path)
+    print_lines(f"{merged.path}: {merged.num_videos} videos, {merged.num_failed} of them failed")
+    if merged.missing_shards:
+        print_error(
+            f"not finished: --shard {', '.join(merged.missing_shards)}; run them, and merge again"
+        )
+    return 1 if merged.missing_shards else 0
