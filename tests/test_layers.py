@@ -65,10 +65,11 @@ WINGS = {
     },
 }
 
-HEAVY = ("av", "fastapi", "gradio", "nncf", "openvino", "pyarrow", "tensorflow")
+HEAVY = ("av", "fastapi", "fsspec", "gradio", "nncf", "openvino", "pyarrow", "tensorflow")
 ONLY_IN = {
     "av": "video",
     "fastapi": "ui.server",
+    "fsspec": "video.object_stores",
     "gradio": "ui.app",
     "jinja2": "templates",
     "nncf": "quantization.quantize",

@@ -29,6 +29,7 @@ from i3d_rgb_tf.inference.pipeline import (
 )
 from i3d_rgb_tf.spec import load_spec
 from i3d_rgb_tf.video.clips import loop_frames, read_cropped
+from i3d_rgb_tf.video.files import video_file
 from i3d_rgb_tf.video.length import count_frames
 
 __all__ = ["OpenedVideo", "begin_video", "hold_frames", "infer_whole"]
@@ -73,8 +74,8 @@ class OpenedVideo:
 
 def begin_video(video: str | Path) -> OpenedVideo:
     """Decode the beginning of a video file; an error is kept, not raised."""
-    path = Path(video)
     try:
+        path = video_file(video)
         frames = read_cropped(path, load_spec().frame_size)
         return hold_frames(video, frames, partial(count_frames, path))
     except VideoError as error:

@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from i3d_rgb_tf.ir.positions import NUM_FEATURES
 from i3d_rgb_tf.spec import load_spec
 from i3d_rgb_tf.video.crops import crop_frame
 from i3d_rgb_tf.video.decode import read_frames
+from i3d_rgb_tf.video.files import VideoFile, video_file
 from i3d_rgb_tf.video.length import count_frames
 from i3d_rgb_tf.video.rates import FrameTimes, read_frame_times
 
@@ -52,7 +53,7 @@ def extract_features(
     networks
         The network, compiled as the settings need it.
     videos
-        Paths of video files or animated GIFs.
+        Paths or URLs of video files or animated GIFs.
     settings
         How the features are made; by default in one dense pass at 25 frames per second.
 
@@ -95,6 +96,11 @@ class _Video:
     padded_as: int = 0
     """Number of frames that the padding of a dense pass is for."""
 
+    @cached_property
+    def file(self) -> VideoFile:
+        """Where it is read."""
+        return video_file(self.path)
+
     @property
     def frames_per_second(self) -> float:
         """The rate of the frames."""
@@ -103,17 +109,17 @@ class _Video:
     def open(self) -> None:
         """Find out when the frames are on screen, unless they are resampled."""
         if self.rate is None:
-            self.own_times = read_frame_times(Path(self.path))
+            self.own_times = read_frame_times(self.file)
 
     def count_frames(self) -> int:
         """Return how many frames there will be, without decoding them."""
         if self.own_times:
             return len(self.own_times.starts) - 1
-        return count_frames(Path(self.path), frames_per_second=self.rate)
+        return count_frames(self.file, frames_per_second=self.rate)
 
     def read_frames(self) -> Iterator[NDArray[np.uint8]]:
         """Yield the frames, and count them."""
-        for frame in read_frames(Path(self.path), frames_per_second=self.rate):
+        for frame in read_frames(self.file, frames_per_second=self.rate):
             self.num_frames += 1
             yield frame
 

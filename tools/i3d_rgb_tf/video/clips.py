@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from i3d_rgb_tf.errors import VideoError
 from i3d_rgb_tf.video.decode import read_frames
+from i3d_rgb_tf.video.files import VideoFile
 
 __all__ = ["Clip", "center_crop", "loop_frames", "read_clips", "read_cropped", "split_clips"]
 
@@ -27,7 +27,7 @@ class Clip:
     """Number of frames shared with the previous clip; only the last clip can share any."""
 
 
-def read_clips(path: Path, *, num_frames: int, size: int) -> Iterator[Clip]:
+def read_clips(path: VideoFile, *, num_frames: int, size: int) -> Iterator[Clip]:
     """Yield the clips of a video file, cropped to the centre; see `split_clips`.
 
     Parameters
@@ -47,7 +47,7 @@ def read_clips(path: Path, *, num_frames: int, size: int) -> Iterator[Clip]:
     return split_clips(read_cropped(path, size), num_frames)
 
 
-def read_cropped(path: Path, size: int) -> Iterator[NDArray[np.uint8]]:
+def read_cropped(path: VideoFile, size: int) -> Iterator[NDArray[np.uint8]]:
     """Yield the frames of a video file, cropped to the centre.
 
     The frames are 25 per second, scaled to short side 256 before the crop.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from typing import IO, TYPE_CHECKING, Any
 
 from i3d_rgb_tf.cores import num_usable_cores
 from i3d_rgb_tf.errors import I3DError, VideoError, last_line
-from i3d_rgb_tf.video.files import check_file
+from i3d_rgb_tf.video.files import VideoFile, check_file
 from i3d_rgb_tf.video.limits import MOST_ALLOCATED_BYTES, MOST_PIXELS, check_frame_size
+from i3d_rgb_tf.video.remote import RemoteVideo
 from i3d_rgb_tf.video.truncation import missing_end
 
 if TYPE_CHECKING:
@@ -73,37 +73,75 @@ _PYAV_WITH_LENIENT_TITLES = 19
 
 
 @contextmanager
-def open_video(path: Path) -> Iterator[InputContainer]:
+def open_video(path: VideoFile) -> Iterator[InputContainer]:
     """Open a video file, and turn every error of the body into a `VideoError`.
 
     Raises
     ------
     VideoError
-        It is missing, is not a video, is damaged or truncated, or needs too much memory.
+        It is missing, is not a video, is damaged or truncated, or needs too much memory; or its
+        server fails.
+    DependencyError
+        It is a URL, and the package for its scheme is missing.
     """
+    check_file(path)
+    with (
+        _server_errors(path),
+        _video_errors(path),
+        _source(path) as source,
+        _opened(source) as container,
+    ):
+        yield container
+
+
+def _source(path: VideoFile) -> AbstractContextManager[str | IO[bytes]]:
+    """Give what FFmpeg opens: a path, or a file object, so that it never sees a URL."""
+    if isinstance(path, RemoteVideo):
+        return path.open()
+    # The path is absolute because FFmpeg reads the text before a colon as a protocol.
+    return nullcontext(str(path.absolute()))
+
+
+@contextmanager
+def _opened(source: str | IO[bytes]) -> Iterator[InputContainer]:
     import av
     from av.container.core import Flags
 
-    check_file(path)
     options = {
         "format_whitelist": ",".join(FORMATS),
-        "protocol_whitelist": _PROTOCOLS,
+        "protocol_whitelist": _PROTOCOLS if isinstance(source, str) else "",
         # Decoders refuse a larger frame before they allocate it.
         "max_pixels": str(MOST_PIXELS),
     }
     # PyAV 19 and later accept titles that are not UTF-8.
     is_strict = int(av.__version__.split(".")[0]) < _PYAV_WITH_LENIENT_TITLES
     metadata_errors = "replace" if is_strict else "strict"
+    with limited_allocations():
+        container = av.open(source, "r", options=options, metadata_errors=metadata_errors)
+    with container:
+        # FFmpeg would invent timestamps where a file has none; with B-frames, wrong ones.
+        container.flags &= ~Flags.gen_pts.value  # type: ignore[operator]
+        yield container
+
+
+@contextmanager
+def _server_errors(path: VideoFile) -> Iterator[None]:
+    """Raise what went wrong at the server of a video, whatever FFmpeg has made of it."""
+    remote = path if isinstance(path, RemoteVideo) else None
     try:
-        # The path is absolute because FFmpeg reads the text before a colon as a protocol.
-        with limited_allocations():
-            container = av.open(
-                str(path.absolute()), options=options, metadata_errors=metadata_errors
-            )
-        with container:
-            # FFmpeg would invent timestamps where a file has none; with B-frames, wrong ones.
-            container.flags &= ~Flags.gen_pts.value  # type: ignore[operator]
-            yield container
+        yield
+    except Exception:
+        if remote:
+            remote.check(seems_cut=True)
+        raise
+    if remote:
+        remote.check()
+
+
+@contextmanager
+def _video_errors(path: VideoFile) -> Iterator[None]:
+    try:
+        yield
     except I3DError:
         raise
     except MemoryError as error:
@@ -137,7 +175,7 @@ def limited_allocations() -> Iterator[None]:
             limit(ctypes.c_size_t(_FFMPEGS_OWN_LIMIT))
 
 
-def _reason(path: Path, error: Exception) -> str:
+def _reason(path: VideoFile, error: Exception) -> str:
     import av
 
     try:
@@ -172,7 +210,7 @@ def describe_head(head: bytes) -> str | None:
     return "it is text" if is_text else None
 
 
-def video_stream(container: InputContainer, name: str | Path) -> VideoStream:
+def video_stream(container: InputContainer, name: str | VideoFile) -> VideoStream:
     """Return the stream to decode: one that is marked as the default, then that of most pixels.
 
     Raises

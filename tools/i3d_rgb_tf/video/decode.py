@@ -6,7 +6,6 @@ import logging
 import math
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from i3d_rgb_tf.errors import VideoError
 from i3d_rgb_tf.video.container import check_size, clock_may_jump, demux, open_video, video_stream
+from i3d_rgb_tf.video.files import VideoFile, file_size
 from i3d_rgb_tf.video.interlacing import deinterlace
 from i3d_rgb_tf.video.limits import MOST_PIXELS, check_length, longest_seconds
 from i3d_rgb_tf.video.pixels import as_arrays
@@ -44,7 +44,7 @@ _LOGGER = logging.getLogger(__name__)
 
 
 def read_frames(
-    path: Path,
+    path: VideoFile,
     *,
     frames_per_second: float | None = FRAMES_PER_SECOND,
     short_side: int | None = SHORT_SIDE,
@@ -91,7 +91,7 @@ def read_frames(
         stream = video_stream(container, path)
         frames = deinterlace(decode_stream(container, stream, path))
         if rate is not None:
-            longest = longest_seconds(path.stat().st_size)
+            longest = longest_seconds(file_size(path))
             _check_stated_length(container, longest, name=str(path))
             frames = resample(
                 frames,
@@ -137,7 +137,7 @@ def resample_frames(
 
 
 def decode_stream(
-    container: InputContainer, stream: VideoStream, path: Path
+    container: InputContainer, stream: VideoStream, path: VideoFile
 ) -> Iterator[VideoFrame]:
     """Yield every frame; raise an error when the file is damaged or truncated.
 
@@ -204,7 +204,7 @@ def _check_stated_length(container: InputContainer, longest: Fraction, *, name: 
     check_length(Fraction(container.duration, 1_000_000), longest, name=name)
 
 
-def _damage(path: Path, num_frames: int, reason: str) -> str:
+def _damage(path: VideoFile, num_frames: int, reason: str) -> str:
     return (
         f"{path} is damaged or truncated after {num_frames} frames: {reason}; get another copy, "
         "or encode what is there again"

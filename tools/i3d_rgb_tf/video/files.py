@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from i3d_rgb_tf.errors import DatasetError, VideoError
+from i3d_rgb_tf.video.remote import RemoteVideo
 
-__all__ = ["ANNOTATED_SUFFIX", "VIDEO_SUFFIXES", "check_file", "check_file_names", "find_videos"]
+__all__ = [
+    "ANNOTATED_SUFFIX",
+    "VIDEO_SUFFIXES",
+    "VideoFile",
+    "check_file",
+    "check_file_names",
+    "file_size",
+    "find_videos",
+    "video_file",
+]
+
+VideoFile = Path | RemoteVideo
+"""Where a video is read: both have `open`, and `str` gives the name for messages."""
 
 VIDEO_SUFFIXES = frozenset(
     {
@@ -37,6 +53,53 @@ VIDEO_SUFFIXES = frozenset(
 
 ANNOTATED_SUFFIX = ".annotated.mp4"
 """Ending of the videos that timelines write; in a folder, they are left out."""
+
+
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+"""How a URL begins; a scheme of one letter would be a drive of Windows."""
+
+
+def video_file(video: str | Path) -> VideoFile:
+    """Return where a video is read; a text with a scheme is a URL, everything else a local path.
+
+    Parameters
+    ----------
+    video
+        A path, or a URL of a scheme that fsspec knows. A `Path` is never a URL, and a ``file://``
+        URL is the local path that it names.
+
+    Raises
+    ------
+    VideoError
+        It looks like a URL, and is none.
+
+    Examples
+    --------
+    >>> print(video_file("s3://bucket/clips/a.mp4"), video_file("clips/a.mp4"))
+    s3://bucket/clips/a.mp4 clips/a.mp4
+    """
+    found = _URL.match(video) if isinstance(video, str) else None
+    if isinstance(video, Path) or not found:
+        return Path(video)
+    if found[1].lower() != "file":
+        return RemoteVideo(video)
+    parts = urlsplit(video)
+    if parts.netloc not in {"", "localhost"}:
+        raise VideoError(
+            f"{video} is on another host, expected file:///PATH; name it by a path or its own URL"
+        )
+    return Path(url2pathname(parts.path))
+
+
+def file_size(path: VideoFile) -> int:
+    """Return the bytes of a video file.
+
+    Raises
+    ------
+    OSError, VideoError
+        It cannot be read.
+    """
+    return path.size if isinstance(path, RemoteVideo) else path.stat().st_size
 
 
 def find_videos(paths: Iterable[Path]) -> list[Path]:
@@ -80,7 +143,7 @@ def _videos_below(folder: Path) -> Iterator[Path]:
                 yield file
 
 
-def check_file(path: Path) -> None:
+def check_file(path: VideoFile) -> None:
     """Raise unless `path` is a regular file that can be read and is not empty.
 
     A pipe or a device is refused: its end cannot be checked, and opening one may block.
@@ -90,6 +153,13 @@ def check_file(path: Path) -> None:
     VideoError
         It is missing, a folder, a pipe, empty, or not readable.
     """
+    if isinstance(path, Path):
+        _check_regular(path)
+    if not file_size(path):
+        raise VideoError(f"{path} is empty (0 bytes), expected a video; get the file again")
+
+
+def _check_regular(path: Path) -> None:
     try:
         status = path.stat()
         if stat.S_ISREG(status.st_mode):
@@ -109,8 +179,6 @@ def check_file(path: Path) -> None:
         raise VideoError(
             f"{path} is a pipe or a device, expected a video file; save the video first"
         )
-    if not status.st_size:
-        raise VideoError(f"{path} is empty (0 bytes), expected a video; get the file again")
 
 
 def check_file_names(videos: Sequence[str | Path], endings: Iterable[str]) -> None:

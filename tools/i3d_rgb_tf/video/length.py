@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i3d_rgb_tf.video.container import clock_may_jump, demux, open_video, video_stream
 from i3d_rgb_tf.video.decode import FRAMES_PER_SECOND, exact_rate, frame_seconds
+from i3d_rgb_tf.video.files import VideoFile, file_size
 from i3d_rgb_tf.video.limits import longest_seconds
 from i3d_rgb_tf.video.timestamps import resample
 
@@ -53,7 +53,7 @@ class ShownPackets:
     """How long a file of this size may claim to last."""
 
 
-def read_packets(path: Path, *, most: int | None = None) -> ShownPackets:
+def read_packets(path: VideoFile, *, most: int | None = None) -> ShownPackets:
     """Return the packets of a video file; of a longer one, the first `most` in the file.
 
     Raises
@@ -68,12 +68,12 @@ def read_packets(path: Path, *, most: int | None = None) -> ShownPackets:
         # They are in the order of decoding.
         if all(packet.pts is not None for packet in packets) and not may_jump:
             packets.sort(key=lambda packet: packet.pts or 0)
-        longest = longest_seconds(path.stat().st_size)
+        longest = longest_seconds(file_size(path))
         return ShownPackets(packets, frame_seconds(stream), may_jump, longest)
 
 
 def count_frames(
-    path: Path,
+    path: VideoFile,
     *,
     frames_per_second: float | None = FRAMES_PER_SECOND,
     most: int | None = None,

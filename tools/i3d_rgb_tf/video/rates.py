@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from i3d_rgb_tf.errors import VideoError
+from i3d_rgb_tf.video.files import VideoFile
 from i3d_rgb_tf.video.length import read_packets
 from i3d_rgb_tf.video.timestamps import start_times
 
@@ -27,7 +27,7 @@ class FrameTimes:
     """Their average number per second."""
 
 
-def read_frame_times(path: Path) -> FrameTimes:
+def read_frame_times(path: VideoFile) -> FrameTimes:
     """Return when each frame of a video file is on screen, by its packets, without decoding.
 
     As for `i3d_rgb_tf.video.length.count_frames`, there may be a few frames more or fewer than

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i3d_rgb_tf.video.container import clock_may_jump, open_video, video_stream
 from i3d_rgb_tf.video.decode import decode_stream, frame_seconds
+from i3d_rgb_tf.video.files import VideoFile
 from i3d_rgb_tf.video.interlacing import deinterlace
 from i3d_rgb_tf.video.orientation import swaps_sides
 from i3d_rgb_tf.video.pixels import display_matrix
@@ -38,7 +38,7 @@ class SourceFrame:
     """Width of a pixel divided by its height, upright."""
 
 
-def read_source_frames(path: Path) -> Generator[SourceFrame, None, None]:
+def read_source_frames(path: VideoFile) -> Generator[SourceFrame, None, None]:
     """Yield every frame of a video file, decoded as `i3d_rgb_tf.video.decode.read_frames` does it.
 
     Raises

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from i3d_rgb_tf.video.container import open_video, video_stream
+from i3d_rgb_tf.video.files import VideoFile
 
 __all__ = ["first_picture_seconds"]
 
 
-def first_picture_seconds(path: Path) -> float:
+def first_picture_seconds(path: VideoFile) -> float:
     """Return how long after the beginning of a file its first picture is shown.
 
     It is more than 0 where the sound begins before the pictures.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import BinaryIO
+from typing import IO
+
+from i3d_rgb_tf.video.files import VideoFile, file_size
 
 __all__ = ["missing_end"]
 
@@ -15,7 +16,7 @@ _EBML_HEADER, _EBML_SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 _GIF_EXTENSION, _GIF_IMAGE, _GIF_TRAILER = b"\x21", b"\x2c", b"\x3b"
 
 
-def missing_end(path: Path) -> str | None:
+def missing_end(path: VideoFile) -> str | None:
     """Return what is missing at the end of a truncated file, or None if the file seems complete.
 
     A decoder cannot distinguish a truncated file from a shorter video. MP4 and MOV state the
@@ -29,10 +30,10 @@ def missing_end(path: Path) -> str | None:
 
     Raises
     ------
-    OSError
+    OSError, VideoError
         It cannot be read.
     """
-    size = path.stat().st_size
+    size = file_size(path)
     with path.open("rb") as file:
         head = file.read(8)
         file.seek(0)
@@ -46,7 +47,7 @@ def missing_end(path: Path) -> str | None:
     return f"its last {end - size:,} bytes are missing" if end > size else None
 
 
-def _end_of_boxes(file: BinaryIO, size: int) -> int:
+def _end_of_boxes(file: IO[bytes], size: int) -> int:
     """Walk over boxes of ``length(4) type(4) [length(8)] content``."""
     start = 0
     while start + _SHORTEST_BOX <= size:
@@ -62,7 +63,7 @@ def _end_of_boxes(file: BinaryIO, size: int) -> int:
     return start
 
 
-def _end_of_segment(file: BinaryIO, size: int) -> int:
+def _end_of_segment(file: IO[bytes], size: int) -> int:
     """Walk over ``header(4) length content segment(4) length content``.
 
     Returns 0 if the end is not stated.
@@ -77,7 +78,7 @@ def _end_of_segment(file: BinaryIO, size: int) -> int:
     return file.tell() + length if length else 0
 
 
-def _ebml_length(file: BinaryIO) -> int | None:
+def _ebml_length(file: IO[bytes]) -> int | None:
     """Read a length ``0..01x..x``; None if it is unknown.
 
     The position of the first 1 is the number of bytes. If every x is 1, the length is unknown.
@@ -88,7 +89,7 @@ def _ebml_length(file: BinaryIO) -> int | None:
     return None if value == (1 << 7 * width) - 1 else value
 
 
-def _reaches_gif_trailer(file: BinaryIO) -> bool:
+def _reaches_gif_trailer(file: IO[bytes]) -> bool:
     """Walk over ``head(6) screen(7) [colours] (extension | image)* trailer``."""
     file.seek(6)
     _skip_colours(file, file.read(7)[4:5])
@@ -106,6 +107,6 @@ def _reaches_gif_trailer(file: BinaryIO) -> bool:
     return kind == _GIF_TRAILER
 
 
-def _skip_colours(file: BinaryIO, flags: bytes) -> None:
+def _skip_colours(file: IO[bytes], flags: bytes) -> None:
     if flags and flags[0] & 0x80:
         file.seek(3 << ((flags[0] & 7) + 1), 1)
