@@ -97,7 +97,7 @@ def open_video(path: VideoFile) -> Iterator[InputContainer]:
 def _source(path: VideoFile) -> AbstractContextManager[str | IO[bytes]]:
     """Give what FFmpeg opens: a path, or a file object, so that it never sees a URL."""
     if isinstance(path, RemoteVideo):
-        return path.open()
+        return path.open(ends_at_error=True)
     # The path is absolute because FFmpeg reads the text before a colon as a protocol.
     return nullcontext(str(path.absolute()))
 
@@ -127,15 +127,13 @@ def _opened(source: str | IO[bytes]) -> Iterator[InputContainer]:
 @contextmanager
 def _server_errors(path: VideoFile) -> Iterator[None]:
     """Raise what went wrong at the server of a video, whatever FFmpeg has made of it."""
-    remote = path if isinstance(path, RemoteVideo) else None
+    check = path.check if isinstance(path, RemoteVideo) else lambda: None
     try:
         yield
     except Exception:
-        if remote:
-            remote.check(seems_cut=True)
+        check()
         raise
-    if remote:
-        remote.check()
+    check()
 
 
 @contextmanager

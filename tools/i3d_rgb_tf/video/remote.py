@@ -83,10 +83,16 @@ class RemoteVideo:
         """
         return self._store().size
 
-    def open(self, mode: str = "rb") -> IO[bytes]:
-        """Return a file object that can seek; `mode` is that of reading bytes.
+    def open(self, mode: str = "rb", *, ends_at_error: bool = False) -> IO[bytes]:
+        """Return a file object that can seek.
 
-        What goes wrong while it is read is raised as a VideoError, and again by `check`.
+        Parameters
+        ----------
+        mode
+            That of reading bytes.
+        ends_at_error
+            Whether the file seems to end where the server fails, which `check` raises afterwards.
+            By default, a VideoError is raised at once; PyAV would print it.
 
         Raises
         ------
@@ -95,7 +101,7 @@ class RemoteVideo:
         """
         if mode != "rb":
             raise ValueError(f"mode is {mode!r}, expected 'rb'")
-        return io.BufferedReader(_Reader(self, os.path.basename(self._name)))  # noqa: PTH119
+        return io.BufferedReader(_Reader(self, ends_at_error=ends_at_error))
 
     def read(self, start: int, stop: int) -> bytes:
         """Return the bytes from `start` on, up to `stop` or the end of the block.
@@ -114,21 +120,14 @@ class RemoteVideo:
                 del self._blocks[next(iter(self._blocks))]
         return block[offset : offset + stop - start]
 
-    def check(self, *, seems_cut: bool = False) -> None:
-        """Raise what went wrong at the server: FFmpeg may have taken it for the end of the file.
-
-        Parameters
-        ----------
-        seems_cut
-            Whether the file looks damaged, so that the size that the server states is in doubt.
+    def check(self) -> None:
+        """Raise what went wrong at the server.
 
         Raises
         ------
         VideoError
             The server did not send what it should.
         """
-        if seems_cut and self._opened and not self._fault:
-            self._try(self._opened.check_size)
         if self._fault:
             raise self._fault
 
@@ -148,7 +147,7 @@ class RemoteVideo:
         if self._fault:
             raise self._fault
         try:
-            return attempt(call)
+            return attempt(call, self._url)
         except (DependencyError, VideoError):
             raise
         except Exception as error:
@@ -159,11 +158,13 @@ class RemoteVideo:
 class _Reader(io.RawIOBase):
     """A remote video as a file."""
 
-    def __init__(self, video: RemoteVideo, name: str) -> None:
+    def __init__(self, video: RemoteVideo, *, ends_at_error: bool) -> None:
         self._video = video
         self._size = video.size
+        self._ends_at_error = ends_at_error
         self._position = 0
-        self.name = name
+        # FFmpeg recognizes some formats by the ending.
+        self.name = str(video).rpartition("/")[2]
 
     def readable(self) -> bool:
         return True
@@ -186,7 +187,12 @@ class _Reader(io.RawIOBase):
         stop = min(self._position + len(buffer), self._size)
         if stop <= self._position:
             return 0
-        data = self._video.read(self._position, stop)
+        try:
+            data = self._video.read(self._position, stop)
+        except VideoError:
+            if self._ends_at_error:
+                return 0
+            raise
         buffer[: len(data)] = data
         self._position += len(data)
         return len(data)
