@@ -236,7 +236,7 @@ class ObjectServer:
 
     objects: dict[str, bytes] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
-    """Names of `FAULTS`; or ``broken_once``, which is over with the first request."""
+    """Names of `FAULTS`; or ``broken_once``, which is over with the first part."""
     requests: list[tuple[str, str, int]] = field(default_factory=list)
     """Method, name and number of the bytes that are asked for, of each request."""
 
@@ -276,11 +276,12 @@ class ObjectServer:
         """Return how many bytes were asked for, by each request that asks for some."""
         return [num_bytes for _, _, num_bytes in self.requests if num_bytes]
 
-    def _fault(self, name: str) -> Behaviour | None:
+    def _fault(self, name: str, *, is_head: bool) -> Behaviour | None:
         fault = self.faults.get(name)
         if fault == "broken_once":
-            del self.faults[name]
-            return lambda request: request.refuse(503)
+            if not is_head:
+                del self.faults[name]
+            return Request.send if is_head else lambda request: request.refuse(503)
         return FAULTS[fault].behave if fault else None
 
     def _respond(self, handler: BaseHTTPRequestHandler) -> None:
@@ -294,7 +295,7 @@ class ObjectServer:
         self.requests.append((handler.command, name, 0 if is_head else stop - start))
         if body is None:
             request.refuse(404)
-        elif fault := self._fault(name):
+        elif fault := self._fault(name, is_head=is_head):
             fault(request)
         elif start >= len(body) > 0:
             request.refuse(416)

@@ -26,6 +26,7 @@ _PERMANENT = frozenset({_DENIED, _MISSING, _UNKNOWN_HOST, NO_PARTS, _CHANGED, OT
 """Reasons that another attempt would not change."""
 
 _STATUSES = {401: _DENIED, 403: _DENIED, 404: _MISSING, 410: _MISSING, 412: _CHANGED}
+_BUSY = frozenset({408, 425, 429})
 _SERVER_ERROR = 500
 
 # By name, so that no package has to be imported that the scheme does not need.
@@ -57,14 +58,19 @@ def may_pass(error: Exception) -> bool:
 
 
 def describe(error: Exception) -> str:
-    """Return what a server did, by the first error that shows it, and what to do."""
+    """Return what a server did, by the first error that shows it, and what to do.
+
+    >>> describe(OSError("odd reply of https://user:word@host/a.mp4?key=secret"))
+    'odd reply of ... (OSError); check the URL and the server'
+    """
     causes = list(_causes(error))
     for each in causes:
         if isinstance(each, ServerError):
             return str(each)
         if (status := _status(each)) is not None:
-            again = "; try again later" if status >= _SERVER_ERROR else "; check the URL"
-            return _STATUSES.get(status, f"the server responds with HTTP status {status}{again}")
+            is_busy = status >= _SERVER_ERROR or status in _BUSY
+            remedy = "try again later" if is_busy else "check the URL"
+            return _STATUSES.get(status, f"the server responds with HTTP status {status}; {remedy}")
         if isinstance(each, ValueError) and "range requests" in str(each):
             return NO_PARTS
         # The reason of these is their cause.
