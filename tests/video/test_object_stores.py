@@ -357,12 +357,13 @@ def test_a_program_ends_at_once_after_a_server_that_stalls(store):
 from i3d_rgb_tf.video import object_stores
 from i3d_rgb_tf.video.decode import read_frames
 from i3d_rgb_tf.video.files import video_file
-object_stores._MOST_SECONDS = 0.5
 for name in ("clip.ts", "clip.mkv"):
     try:
         print(len(list(read_frames(video_file(f"{store.url}/clips/{{name}}")))))
     except ValueError as error:
         print(error)
+    # The first one also imports what is needed.
+    object_stores._MOST_SECONDS = 0.5
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=20)
 
