@@ -54,7 +54,7 @@ WINGS = {
         *("ground", "facts", "video", "weights", "ir", "inference", "quantization", "features"),
         *("whole_videos", "timeline"),
     },
-    "batch": {"ground", "facts", "inference", "features", "timeline", "tasks"},
+    "batch": {"ground", "facts", "video", "inference", "features", "timeline", "tasks"},
     "commands": {
         *("ground", "facts", "video", "weights", "ir", "inference", "kinetics", "quantization"),
         *("evaluation", "features", "timeline", "ui", "zoo", "tasks", "batch"),

@@ -21,6 +21,8 @@ from i3d_rgb_tf.model import load_model
 from processes import without_coverage
 from videos import gray, write_video
 
+pytestmark = pytest.mark.slow
+
 NUM_GOOD, NUM_BROKEN = 6, 4
 
 
@@ -281,7 +283,6 @@ def long_list(tmp_path: Path, archive: Path) -> Path:
     return listing
 
 
-@pytest.mark.slow
 def test_killed_at_any_moment_and_started_again_the_result_is_that_of_an_undisturbed_run(
     tmp_path: Path, quick_model: Path, long_list: Path
 ) -> None:
@@ -304,7 +305,6 @@ def test_killed_at_any_moment_and_started_again_the_result_is_that_of_an_undistu
     assert len(contents(disturbed)) == 300
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM")
 def test_a_run_that_is_terminated_says_so_and_the_next_goes_on(
     tmp_path: Path, quick_model: Path, long_list: Path

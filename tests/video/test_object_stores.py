@@ -28,6 +28,8 @@ from live_senders import free_port
 from media import ffmpeg
 from object_storage import BUCKET, FAULTS, ObjectServer, put_objects, s3_environment, s3_server
 
+pytestmark = pytest.mark.slow
+
 NOISE = ("-f", "lavfi", "-i", "testsrc=s=320x240:r=25:d=4,noise=alls=60:allf=t", "-g", "25")
 MPEG4 = ("-c:v", "mpeg4", "-q:v", "3", "-pix_fmt", "yuv420p")
 KINDS = {

@@ -22,6 +22,8 @@ __all__ = [
     "SOURCES",
     "TIMELINE_FORMATS",
     "UNKNOWN_WEIGHTS",
+    "USABLE_STATUSES",
+    "VIDEO_STATUSES",
     "WEIGHT_SETS",
     "ZOO_TOOLS",
     "BatchTask",
@@ -38,6 +40,7 @@ __all__ = [
     "ProtocolName",
     "Source",
     "TimelineFormat",
+    "VideoStatus",
     "WeightSet",
     "ZooTool",
 ]
@@ -126,3 +129,9 @@ TIMELINE_FORMATS: tuple[TimelineFormat, ...] = get_args(TimelineFormat)
 BatchTask = Literal["classify", "features", "timeline"]
 """What ``batch`` makes of each video of a list."""
 BATCH_TASKS: tuple[BatchTask, ...] = get_args(BatchTask)
+
+VideoStatus = Literal["ok", "short", "missing", "empty", "unreadable", "cut", "no video", "damaged"]
+"""What ``batch check`` says of a video; `i3d_rgb_tf.batch.check` says what each means."""
+VIDEO_STATUSES: tuple[VideoStatus, ...] = get_args(VideoStatus)
+USABLE_STATUSES: tuple[VideoStatus, ...] = ("ok", "short")
+"""Those of videos that give a result."""

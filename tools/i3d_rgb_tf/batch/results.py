@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from i3d_rgb_tf.batch.shards import video_key
-from i3d_rgb_tf.errors import DatasetError, StorageError
+from i3d_rgb_tf.errors import DatasetError, StorageError, VideoError
 from i3d_rgb_tf.hashes import file_digest
 from i3d_rgb_tf.storage import replaced_file, storage_errors
+from i3d_rgb_tf.video.files import video_file
 
 __all__ = [
     "ERROR_SUFFIX",
@@ -61,19 +62,25 @@ class VideoFile:
 
     @classmethod
     def of(cls, video: str) -> VideoFile | None:
-        """Return that of a file; None if it cannot be read, which whoever opens it reports."""
+        """Return that of a file; None for a URL, and if it cannot be read, which others report."""
+        path = _local_path(video)
+        if path is None:
+            return None
         try:
-            status = Path(video).stat()
-            digest = file_digest(Path(video), "sha256")
+            status = path.stat()
+            digest = file_digest(path, "sha256")
         except (OSError, ValueError):
             return None
         return cls(status.st_size, status.st_mtime_ns, digest)
 
     def is_still(self, video: str) -> bool:
         """Return whether a video has the same content; one that is gone counts as the same."""
+        path = _local_path(video)
         try:
-            status = Path(video).stat()
+            status = path.stat() if path else None
         except (OSError, ValueError):
+            status = None
+        if status is None:
             return True
         if status.st_size != self.size_bytes:
             return False
@@ -99,14 +106,27 @@ class Result:
     """The result: numbers, text, lists and dicts of them, and arrays; empty if there is none."""
 
 
+def _local_path(video: str) -> Path | None:
+    """Return the path of a video; None if it is elsewhere."""
+    try:
+        found = video_file(video)
+    except VideoError:
+        return None
+    return found if isinstance(found, Path) else None
+
+
 def result_name(video: str, suffix: str) -> str:
     """Return the name of a file of a video: its own name, shortened, and a key of its whole path.
 
     >>> result_name("a/cricket.mp4", ".json")
     'aa/cricket-aabe9ec94e9c7bda.json'
+    >>> result_name("s3://bucket/cricket.mp4?versionId=1", ".json")
+    '15/cricket-158b13a6c35613a1.json'
     """
     key = video_key(video)
-    stem = PurePosixPath(Path(video).as_posix()).stem.encode("utf-8", "surrogateescape")
+    # Without the query of a URL, which may be a signature.
+    place = Path(video) if _local_path(video) else PurePosixPath(video.partition("?")[0])
+    stem = place.stem.encode("utf-8", "surrogateescape")
     # The cut may divide a character.
     short = stem[:_MOST_NAME_BYTES].decode("utf-8", "ignore") or "video"
     return f"{key[:2]}/{short}-{key}{suffix}"

@@ -25,6 +25,7 @@ EXAMPLES = """\
   i3d-rgb-tf batch classify --list videos.txt --output-dir actions
   find videos -name '*.mp4' | i3d-rgb-tf batch features --list - --output-dir features
   i3d-rgb-tf batch timeline --list videos.csv --column path --shard 2/4 --output-dir times
+  i3d-rgb-tf batch check --list videos.txt --quick
   i3d-rgb-tf batch merge actions
   i3d-rgb-tf batch TASK --help                more about one of them
 """
@@ -39,10 +40,12 @@ _HOUR_SECONDS = 3600
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
+    from i3d_rgb_tf.commands.check import check
+
     actions = parser.add_subparsers(title="tasks", metavar="TASK", required=True)
     for task in BATCH_TASKS:
-        subparser = _add_action(actions, task, _HELP[task], _run_task)
-        _add_task(subparser, task)
+        _add_task(_add_action(actions, task, _HELP[task], _run_task), task)
+    _add_check(_add_action(actions, "check", "Find out which videos of a list are broken.", check))
     _add_merge(
         _add_action(actions, "merge", "Write the results of a folder into one file.", _merge)
     )
@@ -76,16 +79,7 @@ def _add_task(parser: argparse.ArgumentParser, task: BatchTask) -> None:
     from i3d_rgb_tf.commands import classify, features, timeline
     from i3d_rgb_tf.commands.arguments import add_device, add_model, directory
 
-    parser.add_argument(
-        "--list",
-        required=True,
-        metavar="FILE",
-        help="file with a path on each line, .csv, .tsv or .jsonl file with a column of paths, or "
-        "- for standard input",
-    )
-    parser.add_argument(
-        "--column", metavar="NAME", help="the column that has the paths (default: video)"
-    )
+    _add_list(parser)
     parser.add_argument(
         "-o",
         "--output-dir",
@@ -112,6 +106,29 @@ def _add_task(parser: argparse.ArgumentParser, task: BatchTask) -> None:
     adders[task](parser)
     add_device(parser)
     parser.set_defaults(task=task)
+
+
+def _add_list(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--list",
+        required=True,
+        metavar="FILE",
+        help="file with a path or URL on each line, .csv, .tsv or .jsonl file with a column of "
+        "them, or - for standard input",
+    )
+    parser.add_argument(
+        "--column", metavar="NAME", help="the column that has them (default: video)"
+    )
+
+
+def _add_check(parser: argparse.ArgumentParser) -> None:
+    from i3d_rgb_tf.commands.arguments import add_format
+
+    _add_list(parser)
+    parser.add_argument(
+        "--quick", action="store_true", help="read headers only, instead of decoding all frames"
+    )
+    add_format(parser)
 
 
 def _add_merge(parser: argparse.ArgumentParser) -> None:

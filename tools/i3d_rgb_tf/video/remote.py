@@ -120,6 +120,11 @@ class RemoteVideo:
                 del self._blocks[next(iter(self._blocks))]
         return block[offset : offset + stop - start]
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the server did not send what it should."""
+        return self._fault is not None
+
     def check(self) -> None:
         """Raise what went wrong at the server.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import IO
 
 from i3d_rgb_tf.video.files import VideoFile, file_size
@@ -44,6 +45,10 @@ def missing_end(path: VideoFile) -> str | None:
             end = _end_of_boxes(file, size)
         elif head[:4] == _EBML_HEADER:
             end = _end_of_segment(file, size)
+        if end > size:
+            # A server may state too small a size, which shows where the last bytes are asked for.
+            file.seek(-1, os.SEEK_END)
+            file.read(1)
     return f"its last {end - size:,} bytes are missing" if end > size else None
 
 

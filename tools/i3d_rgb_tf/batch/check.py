@@ -1,0 +1,144 @@
+"""The health of videos, without inference: each is opened, and read as far as asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from i3d_rgb_tf.batch.parallel import map_in_order
+from i3d_rgb_tf.choices import VideoStatus
+from i3d_rgb_tf.cores import num_usable_cores
+from i3d_rgb_tf.errors import VideoError
+from i3d_rgb_tf.spec import load_spec
+from i3d_rgb_tf.video.container import open_video, video_stream
+from i3d_rgb_tf.video.decode import FRAMES_PER_SECOND
+from i3d_rgb_tf.video.files import VideoFile, check_file, file_size, video_file
+from i3d_rgb_tf.video.remote import RemoteVideo
+from i3d_rgb_tf.video.source_frames import read_source_frames
+from i3d_rgb_tf.video.truncation import missing_end
+
+__all__ = ["Health", "check_video", "check_videos"]
+
+_MICROSECONDS = 1_000_000
+"""FFmpeg states the length of a file in millionths of a second."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """What is known of one video."""
+
+    video: str
+    """Path or URL as the list has it."""
+    status: VideoStatus
+    """``ok``; ``short``: fewer than 79 frames at 25 per second, which are looped for a prediction;
+    ``missing``: no such file; ``empty``: 0 bytes; ``unreadable``: no right to read it, a folder, or
+    a server that fails; ``cut``: its end is missing; ``no video``: of another kind; ``damaged``: it
+    cannot be decoded."""
+    duration_seconds: float | None = None
+    """Length by its frames; by its header where only that is read, or None if it states none."""
+    message: str = ""
+    """What is wrong with it, in one line; empty if nothing is."""
+
+
+def check_videos(videos: Iterable[str], *, quick: bool = False) -> Iterator[Health]:
+    """Yield the health of each video, in order; as many at once as there are usable cores.
+
+    Parameters
+    ----------
+    videos
+        Paths or URLs.
+    quick
+        Whether only the header is read. Otherwise all frames are decoded.
+    """
+    return map_in_order(partial(check_video, quick=quick), videos, num_usable_cores())
+
+
+def check_video(video: str, *, quick: bool = False) -> Health:
+    """Return the health of one video; see `check_videos`."""
+    stage: VideoStatus = "unreadable"
+    path: VideoFile | None = None
+    try:
+        path = video_file(video)
+        for stage, check in _CHECKS:  # noqa: B007  It is what failed.
+            check(path)
+        stage = "no video" if quick else "damaged"
+        seconds = _stated_seconds(path) if quick else _decoded_seconds(path)
+    except VideoError as error:
+        has_failed = isinstance(path, RemoteVideo) and path.has_failed
+        return Health(video, "unreadable" if has_failed else stage, message=str(error))
+    fewest = load_spec().num_frames
+    if seconds is not None and round(seconds * FRAMES_PER_SECOND) < fewest:
+        clip_seconds = fewest / FRAMES_PER_SECOND
+        message = f"{path} lasts {seconds:.2f} s, less than {clip_seconds} s; it is looped"
+        return Health(video, "short", seconds, message)
+    return Health(video, "ok", seconds)
+
+
+def _check_there(path: VideoFile) -> None:
+    if isinstance(path, Path):
+        try:
+            path.lstat()
+        except FileNotFoundError:
+            check_file(path)
+        except (OSError, ValueError):
+            # The next check says why.
+            return
+
+
+def _check_size(path: VideoFile) -> None:
+    if isinstance(path, Path) and not path.is_file():
+        # The next check says what it is.
+        return
+    try:
+        if not file_size(path):
+            raise VideoError(f"{path} is empty (0 bytes), expected a video; get the file again")
+    except OSError:
+        # The next check says why.
+        return
+
+
+def _check_readable(path: VideoFile) -> None:
+    if isinstance(path, Path):
+        check_file(path)
+
+
+def _check_end(path: VideoFile) -> None:
+    try:
+        reason = missing_end(path)
+    except OSError as error:
+        raise VideoError(f"cannot read {path}: {error.strerror}; check the disk") from error
+    if reason:
+        raise VideoError(f"{path} is truncated: {reason}; get the complete file")
+
+
+def _check_stream(path: VideoFile) -> None:
+    with open_video(path) as container:
+        video_stream(container, str(path))
+
+
+_CHECKS: tuple[tuple[VideoStatus, Callable[[VideoFile], Any]], ...] = (
+    ("missing", _check_there),
+    ("empty", _check_size),
+    ("unreadable", _check_readable),
+    ("cut", _check_end),
+    ("no video", _check_stream),
+)
+"""In order: the first that fails says what a video is."""
+
+
+def _stated_seconds(path: VideoFile) -> float | None:
+    with open_video(path) as container:
+        stream = video_stream(container, str(path))
+        if stream.duration and stream.time_base:
+            return float(stream.duration * stream.time_base)
+        return container.duration / _MICROSECONDS if container.duration else None
+
+
+def _decoded_seconds(path: VideoFile) -> float:
+    end = 0.0
+    for frame in read_source_frames(path):
+        end = float(frame.start_seconds + frame.duration_seconds)
+    return end
