@@ -30,6 +30,7 @@ __all__ = [
     "Result",
     "VideoFile",
     "describe_difference",
+    "key_in_name",
     "list_results",
     "read_result",
     "result_name",
@@ -130,6 +131,15 @@ def result_name(video: str, suffix: str) -> str:
     # The cut may divide a character.
     short = stem[:_MOST_NAME_BYTES].decode("utf-8", "ignore") or "video"
     return f"{key[:2]}/{short}-{key}{suffix}"
+
+
+def key_in_name(name: str) -> str:
+    """Return the key in the name of a file; of another file, any text.
+
+    >>> key_in_name(result_name("a/cricket.mp4", ".json"))
+    'aabe9ec94e9c7bda'
+    """
+    return name.rpartition("-")[2].partition(".")[0]
 
 
 def write_result(folder: Path, result: Result, suffix: str) -> Path:

@@ -15,12 +15,13 @@ from i3d_rgb_tf.batch.results import (
     Result,
     VideoFile,
     describe_difference,
+    key_in_name,
     list_results,
     read_result,
     result_name,
     write_result,
 )
-from i3d_rgb_tf.batch.shards import Shard
+from i3d_rgb_tf.batch.shards import Shard, video_key
 from i3d_rgb_tf.batch.tasks import TASKS, Settings
 from i3d_rgb_tf.choices import BatchTask
 from i3d_rgb_tf.errors import DatasetError, VideoError
@@ -98,9 +99,14 @@ class Run:
             The folder cannot be read.
         """
         names = set(list_results(self.folder))
+        # Most lists are long, and a key is quicker to make than a name.
+        keys = {key_in_name(name) for name in names}
         pending: list[str] = []
         num_failed = 0
         for video in videos:
+            if video_key(video) not in keys:
+                pending.append(video)
+                continue
             if self._is_finished(video, names, made_with):
                 continue
             if not retry_failed and self._has_failed(video, names, made_with):
