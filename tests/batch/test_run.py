@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from i3d_rgb_tf.batch.results import RESULTS, result_name
+from i3d_rgb_tf.batch.results import RESULTS, read_result, result_name
 from i3d_rgb_tf.cli import main
 from i3d_rgb_tf.model import load_model
 from processes import without_coverage
@@ -347,3 +347,24 @@ def test_features_and_timelines_are_those_of_one_video(
         assert found["num_positions"] == model.timeline(video).num_positions
         assert len(found["positions"]) == found["num_positions"]
     assert main(["batch", "merge", str(tmp_path / "out")]) == 0
+
+
+def test_features_that_a_disk_has_damaged_are_found_damaged(
+    tmp_path: Path, model_root: Path, spec
+) -> None:
+    video, listing = tmp_path / "a.mp4", tmp_path / "list.txt"
+    write_video(video, [gray(100)] * 12)
+    listing.write_text(f"{video}\n")
+    batch(spec.ir_path(model_root, "FP16"), listing, tmp_path / "out", task="features")
+    path = tmp_path / "out" / RESULTS / result_name(str(video), ".npz")
+    content = path.read_bytes()
+    rng = random.Random(0)
+    for _ in range(500):
+        damaged = bytearray(content)
+        for _ in range(rng.randrange(1, 5)):
+            damaged[-rng.randrange(1, 800)] ^= rng.randrange(1, 256)
+        path.write_bytes(damaged[: rng.choice([len(content), rng.randrange(len(content))])])
+
+        found = read_result(path)
+
+        assert found is None or found.video == str(video)

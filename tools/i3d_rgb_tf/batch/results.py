@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -171,10 +172,11 @@ def write_result(folder: Path, result: Result, suffix: str) -> Path:
         **{name: value for name, value in result.columns.items() if name not in arrays},
     }
     text = json.dumps(document, indent=1) + "\n"
+    members: dict[str, Any] = {_DOCUMENT: np.array(text), **arrays}
     with replaced_file(path) as temporary:
         if path.suffix == ".npz":
             with temporary.open("wb") as file:
-                np.savez(file, allow_pickle=False, **{_DOCUMENT: np.array(text)}, **arrays)
+                np.savez(file, **members)
         else:
             temporary.write_text(text, encoding="utf-8")
     if result.error is None:
@@ -228,16 +230,24 @@ def read_result(path: Path, *, arrays: bool = True) -> Result | None:
 
 def _read(path: Path, arrays: bool) -> tuple[Any, dict[str, Any]]:
     import zipfile
+    import zlib
 
     if path.suffix != ".npz":
         return json.loads(path.read_bytes()), {}
     try:
-        with np.load(path, allow_pickle=False) as held:
+        # Opened here: where the file is damaged, numpy would leave it open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
             names = [name for name in held.files if name != _DOCUMENT] if arrays else []
             columns = {name: held[name] for name in names}
             return json.loads(str(held[_DOCUMENT])), columns
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+        # A RuntimeError where damage looks like encryption, or another compression.
         raise ValueError(str(error)) from error
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            # A damaged place in the file.
+            raise ValueError(str(error)) from error
+        raise
 
 
 def list_results(folder: Path) -> Iterator[str]:
