@@ -137,3 +137,7 @@ def test_a_server_that_fails_is_no_damaged_video(videos: dict[str, Path]) -> Non
         "good": "ok",
     }
     assert all(FAULTS[name].message in found[name].message for name in names)
+
+
+def test_a_name_that_is_too_long_is_unreadable(tmp_path: Path) -> None:
+    assert check_video(str(tmp_path / ("a" * 300))).status == "unreadable"

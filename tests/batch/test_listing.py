@@ -67,6 +67,8 @@ def test_a_path_need_not_be_text(tmp_path: Path) -> None:
         ("list.csv", "video\n" + '"' + "x" * 200_000, None, "is no CSV: field larger than"),
         ("list.jsonl", '{"video": "a.mp4"}\n{', None, "line 2 of"),
         ("list.jsonl", '{"path": "a.mp4"}', None, "no column 'video', its columns: path; name"),
+        ("list.txt", "a.mp4\0b.mp4\0", None, "which is no path; expected one path on each line"),
+        ("list.jsonl", '{"video": "\\ud800.mp4"}', None, "which is no path"),
         ("list.jsonl", "[1]", None, "no column 'video'"),
         ("list.jsonl", '{"video": 3}', None, "has 3 as 'video', expected the path or URL"),
     ],

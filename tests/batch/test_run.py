@@ -368,3 +368,31 @@ def test_features_that_a_disk_has_damaged_are_found_damaged(
         found = read_result(path)
 
         assert found is None or found.video == str(video)
+
+
+def test_hidden_files_and_pipes_are_videos_like_others(
+    tmp_path: Path, quick_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hidden, pipe, listing = (tmp_path / name for name in (".hidden.mp4", "pipe.mp4", "list.txt"))
+    write_video(hidden, [gray(100)] * 12)
+    os.mkfifo(pipe)
+    listing.write_text(f"{hidden}\n{pipe}\n")
+
+    assert batch(quick_model, listing, tmp_path / "out") == 1
+    assert batch(quick_model, listing, tmp_path / "out") == 1
+
+    assert capsys.readouterr().out.endswith(
+        "0 done, 0 failed; 1 were done and 1 had failed before\n"
+    )
+    assert main(["batch", "merge", str(tmp_path / "out")]) == 0
+    assert ": 2 videos, 1 of them failed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "url", ["https://user:secret@host", "https://user:secret@host/a.mp4?sign=secret"]
+)
+def test_a_name_has_no_secrets(url: str) -> None:
+    name = result_name(url, ".json")
+
+    assert "secret" not in name
+    assert "user" not in name

@@ -24,7 +24,7 @@ def test_the_jobs_of_an_array_do_all_videos(
     (script,) = re.findall(r"^```sh\n(#!/bin/bash\n.*?)^```", page, re.MULTILINE | re.DOTALL)
     (tmp_path / "job.sh").write_text(script)
     (tmp_path / "srun").write_text(
-        f'#!/bin/sh\nshift\nexec "{sys.executable}" -m i3d_rgb_tf "$@"\n'
+        f'#!/bin/sh\nshift 2\nexec "{sys.executable}" -m i3d_rgb_tf "$@"\n'
     )
     (tmp_path / "srun").chmod(0o755)
     (tmp_path / "public").symlink_to(model_root / "public")
@@ -35,6 +35,7 @@ def test_the_jobs_of_an_array_do_all_videos(
 
     for index in range(1, JOBS + 1):
         slurm = {"SLURM_ARRAY_TASK_ID": str(index), "SLURM_ARRAY_TASK_COUNT": str(JOBS)}
+        slurm["SLURM_CPUS_PER_TASK"] = "1"
         path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
         command = ["bash", "job.sh"]
         environment = without_coverage() | slurm | path

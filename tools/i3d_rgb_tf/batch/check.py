@@ -89,10 +89,10 @@ def _check_there(path: VideoFile) -> None:
 
 
 def _check_size(path: VideoFile) -> None:
-    if isinstance(path, Path) and not path.is_file():
-        # The next check says what it is.
-        return
     try:
+        if isinstance(path, Path) and not path.is_file():
+            # The next check says what it is.
+            return
         if not file_size(path):
             raise VideoError(f"{path} is empty (0 bytes), expected a video; get the file again")
     except OSError:

@@ -43,15 +43,32 @@ def read_list(source: str, column: str | None = None) -> list[str]:
     """
     with _opened(source) as stream:
         videos = list(dict.fromkeys(_videos(source, stream, column)))
+    for video in videos:
+        _check(source, video)
     if not videos:
         raise DatasetError(f"{_name(source)} lists no video; give a list with one path per line")
     return videos
+
+
+def _check(source: str, video: str) -> None:
+    try:
+        video.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        is_path = False
+    else:
+        is_path = "\0" not in video
+    if not is_path:
+        raise DatasetError(
+            f"{_name(source)} has {video!r}, which is no path; expected one path on each line"
+        )
 
 
 @contextmanager
 def _opened(source: str) -> Iterator[TextIO]:
     """Give the text of a list: names of files need not be text, and a mark may come first."""
     encoding, errors = "utf-8-sig", "surrogateescape"
+    if source == "-" and sys.stdin is None:
+        raise DatasetError("standard input is closed, expected a list of videos; give a file")
     if source == "-":
         stream = io.TextIOWrapper(sys.stdin.buffer, encoding, errors, newline="")
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,8 +117,10 @@ def _missing_shards(folder: Path) -> Iterator[str]:
         for file in sorted(place.iterdir()) if place.is_dir() else ():
             if match := _SHARD.fullmatch(file.name):
                 indexes = finished.setdefault(int(match[2]), set())
-                if json.loads(file.read_bytes())["finished"]:
-                    indexes.add(int(match[1]))
+                # After a power cut, a file may be empty.
+                with suppress(ValueError, KeyError, TypeError):
+                    if json.loads(file.read_bytes())["finished"]:
+                        indexes.add(int(match[1]))
     missing = [
         [f"{index}/{count}" for index in range(1, count + 1) if index not in indexes]
         for count, indexes in sorted(finished.items())

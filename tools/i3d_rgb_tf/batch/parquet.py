@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,8 @@ from i3d_rgb_tf.errors import DependencyError
 
 __all__ = ["write_parquet"]
 
-_ROWS = 64
-"""Rows that are in memory at once: the features of an hour are 46 MB."""
+_MOST_ROWS, _MOST_BYTES = 64, 2**24
+"""Of rows that are in memory at once: as Python's numbers, arrays take 17 times their bytes."""
 
 
 def write_parquet(path: Path, rows: Iterator[dict[str, Any]], made_with: dict[str, Any]) -> None:
@@ -42,9 +41,22 @@ def write_parquet(path: Path, rows: Iterator[dict[str, Any]], made_with: dict[st
         ) from error
     schema = _schema(made_with)
     with ParquetWriter(path, schema) as writer:
-        while held := list(islice(rows, _ROWS)):
+        for held in _groups(rows):
             plain = [{name: _plain(value) for name, value in row.items()} for row in held]
             writer.write_table(pyarrow.Table.from_pylist(plain, schema=schema))
+
+
+def _groups(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    held: list[dict[str, Any]] = []
+    num_bytes = 0
+    for row in rows:
+        held.append(row)
+        num_bytes += sum(getattr(value, "nbytes", 0) for value in row.values())
+        if len(held) == _MOST_ROWS or num_bytes >= _MOST_BYTES:
+            yield held
+            held, num_bytes = [], 0
+    if held:
+        yield held
 
 
 def _plain(value: Any) -> Any:

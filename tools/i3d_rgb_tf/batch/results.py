@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import json
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -70,6 +71,8 @@ class VideoFile:
             return None
         try:
             status = path.stat()
+            if not stat.S_ISREG(status.st_mode):
+                return None
             digest = file_digest(path, "sha256")
         except (OSError, ValueError):
             return None
@@ -126,9 +129,10 @@ def result_name(video: str, suffix: str) -> str:
     '15/cricket-158b13a6c35613a1.json'
     """
     key = video_key(video)
-    # Without the query of a URL, which may be a signature.
-    place = Path(video) if _local_path(video) else PurePosixPath(video.partition("?")[0])
-    stem = place.stem.encode("utf-8", "surrogateescape")
+    # Of a URL only the path: the rest may be a password or a signature.
+    path = video.partition("://")[2].partition("?")[0].partition("/")[2]
+    place = Path(video) if _local_path(video) else PurePosixPath(path)
+    stem = place.stem.lstrip(".").encode("utf-8", "surrogateescape")
     # The cut may divide a character.
     short = stem[:_MOST_NAME_BYTES].decode("utf-8", "ignore") or "video"
     return f"{key[:2]}/{short}-{key}{suffix}"

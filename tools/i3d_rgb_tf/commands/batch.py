@@ -163,8 +163,8 @@ def _run_task(arguments: argparse.Namespace) -> int:
     batch = Run(arguments.task, settings, open_model(arguments), arguments.output_dir)
     made_with = batch.describe()
     claim_folder(batch.folder, made_with)
-    plan = batch.plan(videos, made_with, retry_failed=arguments.retry_failed)
     batch.mark(shard, finished=False, num_videos=len(videos))
+    plan = batch.plan(videos, made_with, retry_failed=arguments.retry_failed)
     num_failed = _show(batch.infer(plan.pending, made_with), plan)
     batch.mark(shard, finished=True, num_videos=len(videos))
     return 1 if num_failed else 0
