@@ -139,5 +139,9 @@ def test_a_server_that_fails_is_no_damaged_video(videos: dict[str, Path]) -> Non
     assert all(FAULTS[name].message in found[name].message for name in names)
 
 
+def test_an_address_that_nobody_knows_is_unreadable() -> None:
+    assert check_video("foo://host/a.mp4").status == "unreadable"
+
+
 def test_a_name_that_is_too_long_is_unreadable(tmp_path: Path) -> None:
     assert check_video(str(tmp_path / ("a" * 300))).status == "unreadable"

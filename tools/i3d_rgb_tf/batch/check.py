@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from i3d_rgb_tf.batch.parallel import map_in_order
@@ -15,10 +14,10 @@ from i3d_rgb_tf.errors import VideoError
 from i3d_rgb_tf.spec import load_spec
 from i3d_rgb_tf.video.container import open_video, video_stream
 from i3d_rgb_tf.video.decode import FRAMES_PER_SECOND
-from i3d_rgb_tf.video.files import VideoFile, check_file, file_size, video_file
+from i3d_rgb_tf.video.files import VideoFile, check_file, check_readable, video_file
 from i3d_rgb_tf.video.remote import RemoteVideo
 from i3d_rgb_tf.video.source_frames import read_source_frames
-from i3d_rgb_tf.video.truncation import missing_end
+from i3d_rgb_tf.video.truncation import describe_truncation
 
 __all__ = ["Health", "check_video", "check_videos"]
 
@@ -67,8 +66,11 @@ def check_video(video: str, *, quick: bool = False) -> Health:
         stage = "no video" if quick else "damaged"
         seconds = _stated_seconds(path) if quick else _decoded_seconds(path)
     except VideoError as error:
-        has_failed = isinstance(path, RemoteVideo) and path.has_failed
-        return Health(video, "unreadable" if has_failed else stage, message=str(error))
+        if isinstance(path, RemoteVideo) and path.has_failed:
+            stage = "unreadable"
+        elif isinstance(error.__cause__, FileNotFoundError):
+            stage = "missing"
+        return Health(video, stage, message=str(error))
     fewest = load_spec().num_frames
     if seconds is not None and round(seconds * FRAMES_PER_SECOND) < fewest:
         clip_seconds = fewest / FRAMES_PER_SECOND
@@ -77,41 +79,13 @@ def check_video(video: str, *, quick: bool = False) -> Health:
     return Health(video, "ok", seconds)
 
 
-def _check_there(path: VideoFile) -> None:
-    if isinstance(path, Path):
-        try:
-            path.lstat()
-        except FileNotFoundError:
-            check_file(path)
-        except (OSError, ValueError):
-            # The next check says why.
-            return
-
-
-def _check_size(path: VideoFile) -> None:
-    try:
-        if isinstance(path, Path) and not path.is_file():
-            # The next check says what it is.
-            return
-        if not file_size(path):
-            raise VideoError(f"{path} is empty (0 bytes), expected a video; get the file again")
-    except OSError:
-        # The next check says why.
-        return
-
-
-def _check_readable(path: VideoFile) -> None:
-    if isinstance(path, Path):
-        check_file(path)
-
-
 def _check_end(path: VideoFile) -> None:
     try:
-        reason = missing_end(path)
+        truncated = describe_truncation(path)
     except OSError as error:
         raise VideoError(f"cannot read {path}: {error.strerror}; check the disk") from error
-    if reason:
-        raise VideoError(f"{path} is truncated: {reason}; get the complete file")
+    if truncated:
+        raise VideoError(truncated)
 
 
 def _check_stream(path: VideoFile) -> None:
@@ -120,9 +94,8 @@ def _check_stream(path: VideoFile) -> None:
 
 
 _CHECKS: tuple[tuple[VideoStatus, Callable[[VideoFile], Any]], ...] = (
-    ("missing", _check_there),
-    ("empty", _check_size),
-    ("unreadable", _check_readable),
+    ("unreadable", check_readable),
+    ("empty", check_file),
     ("cut", _check_end),
     ("no video", _check_stream),
 )

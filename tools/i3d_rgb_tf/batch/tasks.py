@@ -36,8 +36,6 @@ Settings = ClassifySettings | FeatureSettings | SegmentSettings
 class Task:
     """One thing that is made of each video."""
 
-    settings: type[Settings]
-    """The class of its settings; without arguments, the defaults."""
     infer: Callable[[Model, Iterator[str], Any], Iterator[Any]]
     """Gives a result or a `VideoError` for each video, in order."""
     facts: Callable[[Model, Any], NetworkFacts]
@@ -108,8 +106,8 @@ def _feature_columns(result: Features) -> dict[str, Any]:
 
 
 TASKS: dict[BatchTask, Task] = {
-    "classify": Task(ClassifySettings, _classify, _clip_facts, _classify_columns),
-    "features": Task(FeatureSettings, _features, _feature_facts, _feature_columns, ".npz"),
-    "timeline": Task(SegmentSettings, _timeline, _dense_facts, _timeline_columns),
+    "classify": Task(_classify, _clip_facts, _classify_columns),
+    "features": Task(_features, _feature_facts, _feature_columns, ".npz"),
+    "timeline": Task(_timeline, _dense_facts, _timeline_columns),
 }
 """Each by its name."""

@@ -12,7 +12,7 @@ from i3d_rgb_tf.errors import I3DError, VideoError, last_line
 from i3d_rgb_tf.video.files import VideoFile, check_file
 from i3d_rgb_tf.video.limits import MOST_ALLOCATED_BYTES, MOST_PIXELS, check_frame_size
 from i3d_rgb_tf.video.remote import RemoteVideo
-from i3d_rgb_tf.video.truncation import missing_end
+from i3d_rgb_tf.video.truncation import describe_truncation
 
 if TYPE_CHECKING:
     from av import Packet, VideoCodecContext, VideoFrame
@@ -177,8 +177,8 @@ def _reason(path: VideoFile, error: Exception) -> str:
     import av
 
     try:
-        if reason := missing_end(path):
-            return f"{path} is truncated: {reason}; get the complete file"
+        if truncated := describe_truncation(path):
+            return truncated
         with path.open("rb") as file:
             what = describe_head(file.read(HEAD_BYTES))
     except OSError as gone:

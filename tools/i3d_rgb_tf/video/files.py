@@ -19,6 +19,7 @@ __all__ = [
     "VideoFile",
     "check_file",
     "check_file_names",
+    "check_readable",
     "file_size",
     "find_videos",
     "video_file",
@@ -153,13 +154,22 @@ def check_file(path: VideoFile) -> None:
     VideoError
         It is missing, a folder, a pipe, empty, or not readable.
     """
-    if isinstance(path, Path):
-        _check_regular(path)
+    check_readable(path)
     if not file_size(path):
         raise VideoError(f"{path} is empty (0 bytes), expected a video; get the file again")
 
 
-def _check_regular(path: Path) -> None:
+def check_readable(path: VideoFile) -> None:
+    """Raise unless `path` is a regular file that can be read, or its server states its size.
+
+    Raises
+    ------
+    VideoError
+        It is missing, a folder, a pipe, or not readable.
+    """
+    if isinstance(path, RemoteVideo):
+        file_size(path)
+        return
     try:
         status = path.stat()
         if stat.S_ISREG(status.st_mode):

@@ -7,7 +7,7 @@ from typing import IO
 
 from i3d_rgb_tf.video.files import VideoFile, file_size
 
-__all__ = ["missing_end"]
+__all__ = ["describe_truncation", "missing_end"]
 
 _BOXES = frozenset(b"ftyp free mdat mfra moof moov sidx skip styp wide".split())
 """Boxes on the top level of MP4 and MOV. Any other bytes are not a box; the walk ends there."""
@@ -50,6 +50,18 @@ def missing_end(path: VideoFile) -> str | None:
             file.seek(-1, os.SEEK_END)
             file.read(1)
     return f"its last {end - size:,} bytes are missing" if end > size else None
+
+
+def describe_truncation(path: VideoFile) -> str | None:
+    """Return what is wrong with a truncated file, and what to do; None if it seems complete.
+
+    Raises
+    ------
+    OSError, VideoError
+        As for `missing_end`.
+    """
+    reason = missing_end(path)
+    return f"{path} is truncated: {reason}; get the complete file" if reason else None
 
 
 def _end_of_boxes(file: IO[bytes], size: int) -> int:
