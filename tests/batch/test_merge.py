@@ -144,3 +144,27 @@ def test_without_pyarrow_the_error_says_how_to_get_it(
     assert main(["batch", "merge", str(out)]) == 1
     assert "pip install 'i3d-rgb-tf[parquet]', or write .jsonl" in capsys.readouterr().err
     assert issubclass(DependencyError, ImportError)
+
+
+def test_parts_of_an_older_list_do_not_count_for_a_longer_one(
+    quick_model: Path, archive: Path, tmp_path: Path
+) -> None:
+    shorter = tmp_path / "shorter.txt"
+    shorter.write_text(str(archive / "0" / "a0.mp4") + "\n")
+    model = ["-m", str(quick_model)]
+    folder = tmp_path / "grown"
+    main(["batch", "classify", *model, "--list", str(shorter), "-o", str(folder)])
+    assert main(["batch", "merge", str(folder)]) == 0
+
+    run(quick_model, archive, folder, "--shard", "1/2")
+    assert main(["batch", "merge", str(folder)]) == 1
+
+    run(quick_model, archive, folder, "--shard", "2/2")
+    assert main(["batch", "merge", str(folder)]) == 0
+
+
+@pytest.mark.parametrize("content", ["", "{}"])
+def test_a_damaged_mark_is_one_of_a_part_that_is_missing(out: Path, content: str) -> None:
+    (out / "shards" / "1-of-1.json").write_text(content)
+
+    assert main(["batch", "merge", str(out)]) == 1

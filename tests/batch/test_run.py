@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 
 from i3d_rgb_tf.batch.results import RESULTS, read_result, result_name
@@ -157,7 +158,8 @@ def test_a_folder_of_other_settings_is_refused_and_stays(
 ) -> None:
     before = contents(copied)
     settings = json.loads((copied / "settings.json").read_bytes())
-    if settings["network"]["inference_precision"] == settings["network"]["convolution"] == "direct":
+    network = settings["network"]
+    if (network["inference_precision"], network["convolution"]) == ("f32", "direct"):
         pytest.skip("this processor has one way only")
 
     assert batch(quick_model, archive / "list.txt", copied, *options) == 1
@@ -347,6 +349,17 @@ def test_features_and_timelines_are_those_of_one_video(
         assert found["num_positions"] == model.timeline(video).num_positions
         assert len(found["positions"]) == found["num_positions"]
     assert main(["batch", "merge", str(tmp_path / "out")]) == 0
+    rows = pyarrow.parquet.read_table(tmp_path / "out" / "results.parquet").to_pylist()
+    (row,) = (each for each in rows if each["error"] is None)
+    if task == "features":
+        assert np.array(row["rgb"], np.float32).tobytes() == expected.features.tobytes()
+        assert row["end_seconds"] == expected.end_seconds.tolist()
+        assert row["start_seconds"] == expected.start_seconds.tolist()
+    else:
+        assert row["segments"] == found["segments"]
+        assert [dict(each["labels"]) for each in row["positions"]] == [
+            each["labels"] for each in found["positions"]
+        ]
 
 
 def test_features_that_a_disk_has_damaged_are_found_damaged(

@@ -22,6 +22,7 @@ from i3d_rgb_tf.batch.results import (
     read_result,
 )
 from i3d_rgb_tf.batch.run import SHARDS, read_settings
+from i3d_rgb_tf.batch.shards import WHOLE
 from i3d_rgb_tf.errors import DatasetError
 from i3d_rgb_tf.storage import replaced_file, storage_errors
 
@@ -109,20 +110,44 @@ def _read_all(folder: Path, made_with: dict[str, Any]) -> Iterator[Result]:
         yield result
 
 
-def _missing_shards(folder: Path) -> Iterator[str]:
-    """Yield the parts that are not finished, of the division in which the fewest are missing."""
-    finished: dict[int, set[int]] = {}
+@dataclass(frozen=True)
+class _Mark:
+    """What a file says of a part of a list."""
+
+    modified_ns: int
+    index: int
+    count: int
+    list_sha256: str | None
+    """Digest of the list; None if the file is damaged."""
+    finished: bool
+
+
+def _read_mark(path: Path, name: re.Match[str]) -> _Mark:
+    list_sha256, finished = None, False
+    # After a power cut, a file may be empty.
+    with suppress(ValueError, KeyError, TypeError):
+        document = json.loads(path.read_bytes())
+        list_sha256, finished = str(document["list_sha256"]), bool(document["finished"])
+    return _Mark(path.stat().st_mtime_ns, int(name[1]), int(name[2]), list_sha256, finished)
+
+
+def _missing_shards(folder: Path) -> list[str]:
+    """Return the parts of the list of the last run that are not finished.
+
+    Of several divisions of it, that in which the fewest are missing counts.
+    """
     place = folder / SHARDS
     with storage_errors(place, "read"):
-        for file in sorted(place.iterdir()) if place.is_dir() else ():
-            if match := _SHARD.fullmatch(file.name):
-                indexes = finished.setdefault(int(match[2]), set())
-                # After a power cut, a file may be empty.
-                with suppress(ValueError, KeyError, TypeError):
-                    if json.loads(file.read_bytes())["finished"]:
-                        indexes.add(int(match[1]))
+        files = sorted(place.iterdir()) if place.is_dir() else []
+        marks = [_read_mark(file, name) for file in files if (name := _SHARD.fullmatch(file.name))]
+    if not marks:
+        return [str(WHOLE)]
+    newest = max(marks, key=lambda mark: mark.modified_ns).list_sha256
+    done = {
+        (each.index, each.count) for each in marks if each.finished and each.list_sha256 == newest
+    }
     missing = [
-        [f"{index}/{count}" for index in range(1, count + 1) if index not in indexes]
-        for count, indexes in sorted(finished.items())
+        [f"{index}/{count}" for index in range(1, count + 1) if (index, count) not in done]
+        for count in sorted({each.count for each in marks})
     ]
-    yield from min(missing, key=len, default=["1/1"])
+    return min(missing, key=len)

@@ -156,10 +156,10 @@ class Run:
                 write_result(self.folder, result, task.suffix)
                 yield result
 
-    def mark(self, shard: Shard, *, finished: bool, num_videos: int) -> None:
-        """Note in the folder that a part of the list was begun, or is finished."""
+    def mark(self, shard: Shard, list_sha256: str, *, finished: bool) -> None:
+        """Note in the folder that a part of the list with this digest was begun, or is finished."""
         path = self.folder / SHARDS / f"{shard.index}-of-{shard.count}.json"
-        document = {"shard": str(shard), "finished": finished, "num_videos": num_videos}
+        document = {"shard": str(shard), "list_sha256": list_sha256, "finished": finished}
         with replaced_file(path) as temporary:
             temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["WHOLE", "Shard", "video_key"]
+__all__ = ["WHOLE", "Shard", "list_digest", "video_key"]
 
 _KEY_CHARACTERS = 16
 """Hexadecimal; with a million videos, two have the same key with a probability of 1 in 37
@@ -21,6 +22,15 @@ def video_key(video: str) -> str:
     """
     digest = hashlib.sha256(video.encode("utf-8", "surrogateescape")).hexdigest()
     return digest[:_KEY_CHARACTERS]
+
+
+def list_digest(videos: Iterable[str]) -> str:
+    """Return the SHA-256 of a list, whatever its order is.
+
+    >>> list_digest(["a.mp4", "b.mp4"]) == list_digest(["b.mp4", "a.mp4"])
+    True
+    """
+    return hashlib.sha256("".join(sorted(map(video_key, videos))).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -154,19 +154,21 @@ def _shard(text: str) -> Shard:
 def _run_task(arguments: argparse.Namespace) -> int:
     from i3d_rgb_tf.batch.listing import read_list
     from i3d_rgb_tf.batch.run import Run, claim_folder
-    from i3d_rgb_tf.batch.shards import WHOLE
+    from i3d_rgb_tf.batch.shards import WHOLE, list_digest
     from i3d_rgb_tf.commands.models import open_model
 
     settings = _settings(arguments)
     shard = arguments.shard or WHOLE
-    videos = [each for each in read_list(arguments.list, arguments.column) if shard.holds(each)]
+    listed = read_list(arguments.list, arguments.column)
+    digest = list_digest(listed)
+    videos = [each for each in listed if shard.holds(each)]
     batch = Run(arguments.task, settings, open_model(arguments), arguments.output_dir)
     made_with = batch.describe()
     claim_folder(batch.folder, made_with)
-    batch.mark(shard, finished=False, num_videos=len(videos))
+    batch.mark(shard, digest, finished=False)
     plan = batch.plan(videos, made_with, retry_failed=arguments.retry_failed)
     num_failed = _show(batch.infer(plan.pending, made_with), plan)
-    batch.mark(shard, finished=True, num_videos=len(videos))
+    batch.mark(shard, digest, finished=True)
     return 1 if num_failed else 0
 
 
