@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from i3d_rgb_tf import cores
 from i3d_rgb_tf.hashes import Checksum
 from i3d_rgb_tf.ir.convert import convert
 from i3d_rgb_tf.reference import waves_clip
@@ -45,6 +46,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for mark, fixtures in _MARKS.items():
             if used & fixtures:
                 item.add_marker(mark)
+
+
+@pytest.fixture(autouse=True)
+def _all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the limit that an earlier test has set, and the quota of this machine."""
+    monkeypatch.setattr(cores, "_limit", None)
+    monkeypatch.setattr(cores, "core_quota", lambda: None)
 
 
 @pytest.fixture(scope="session")

@@ -9,13 +9,6 @@ from i3d_rgb_tf import cores
 from i3d_rgb_tf.cores import core_quota, limit_cores, num_usable_cores
 
 
-@pytest.fixture(autouse=True)
-def _without_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget what other tests have set, and the quota of this machine."""
-    monkeypatch.setattr(cores, "_limit", None)
-    monkeypatch.setattr(cores, "core_quota", lambda: None)
-
-
 def bind_to(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(count)), raising=False)
 
