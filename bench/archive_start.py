@@ -17,8 +17,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from i3d_rgb_tf.batch.folders import open_folder
 from i3d_rgb_tf.batch.listing import read_list
-from i3d_rgb_tf.batch.results import RESULTS, Result, VideoFile, result_name, write_result
+from i3d_rgb_tf.batch.results import Result, VideoFile, result_name, write_result
 from i3d_rgb_tf.batch.run import Run
 from i3d_rgb_tf.batch.tasks import ClassifySettings
 
@@ -53,9 +54,10 @@ def make_archive(folder: Path, lines: int, finished: int) -> None:
         path.write_bytes(b"video")
         file = VideoFile.of(video)
         result = Result(video, file, MADE_WITH, columns={"predictions": PREDICTIONS})
-        target = folder / "out" / RESULTS / result_name(video, ".json")
+        target = folder / "out" / result_name(video, ".json")
         if not text:
-            text = write_result(folder / "out", result, ".json").read_text(encoding="utf-8")
+            name = write_result(open_folder(folder / "out"), result, ".json")
+            text = (folder / "out" / name).read_text(encoding="utf-8")
         # Directly: what is measured is reading.
         document = {**json.loads(text), "video": video, "file": vars(file)}
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +70,7 @@ def plan(folder: Path) -> None:
     videos = read_list(str(folder / "list.txt"))
     read = time.perf_counter()
     # A plan needs no model.
-    run = Run("classify", ClassifySettings(), None, folder / "out")  # type: ignore[arg-type]
+    run = Run("classify", ClassifySettings(), None, open_folder(folder / "out"))  # type: ignore[arg-type]
     found = run.plan(videos, MADE_WITH)
     end = time.perf_counter()
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

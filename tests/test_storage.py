@@ -8,6 +8,7 @@ import pytest
 from i3d_rgb_tf.errors import StorageError, VideoError
 from i3d_rgb_tf.storage import (
     check_writable,
+    create_file,
     only_writer,
     replaced_file,
     replaced_folder,
@@ -166,3 +167,21 @@ def test_a_full_disk_is_named_and_nothing_is_left():
     with pytest.raises(StorageError, match="No space left on device; free some space"):
         with storage_errors(full), full.open("wb", buffering=0) as file:
             file.write(b"x")
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_file_is_created_once_also_without_hard_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    if not has_links:
+        monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "a.json"
+
+    assert create_file(path, b"first")
+    assert not create_file(path, b"second")
+
+    assert [each.name for each in tmp_path.iterdir()] == ["a.json"]
+    assert path.read_bytes() == b"first"

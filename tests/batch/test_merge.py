@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from i3d_rgb_tf.batch.results import RESULTS, result_name
+from i3d_rgb_tf.batch.results import result_name
 from i3d_rgb_tf.cli import main
 from i3d_rgb_tf.errors import DependencyError
 
@@ -88,7 +88,7 @@ def test_a_shard_that_was_begun_only_is_missing(
 def test_results_of_other_settings_are_not_mixed(
     out: Path, archive: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = out / RESULTS / result_name(str(archive / "0" / "a0.mp4"), ".json")
+    path = out / result_name(str(archive / "0" / "a0.mp4"), ".json")
     document = json.loads(path.read_bytes())
     document["made_with"]["settings"]["top_k"] = 7
     path.write_text(json.dumps(document))
@@ -104,7 +104,7 @@ def test_results_of_other_settings_are_not_mixed(
 def test_a_damaged_result_is_not_left_out(
     out: Path, archive: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = out / RESULTS / result_name(str(archive / "0" / "a0.mp4"), ".json")
+    path = out / result_name(str(archive / "0" / "a0.mp4"), ".json")
     path.write_bytes(b"")
 
     assert main(["batch", "merge", str(out)]) == 1
@@ -113,9 +113,8 @@ def test_a_damaged_result_is_not_left_out(
 
 def test_a_result_beside_an_older_error_counts_once(out: Path, archive: Path) -> None:
     video = str(archive / "0" / "a0.mp4")
-    place = out / RESULTS
-    stale = json.loads((place / result_name(video, ".json")).read_bytes()) | {"error": "once"}
-    (place / result_name(video, ".error.json")).write_text(json.dumps(stale))
+    stale = json.loads((out / result_name(video, ".json")).read_bytes()) | {"error": "once"}
+    (out / result_name(video, ".error.json")).write_text(json.dumps(stale))
 
     assert main(["batch", "merge", str(out)]) == 0
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
 import pytest
 
+from i3d_rgb_tf.batch.folders import open_folder
 from i3d_rgb_tf.batch.results import RESULTS, result_name
 from i3d_rgb_tf.cli import main
+from i3d_rgb_tf.errors import StorageError
 from i3d_rgb_tf.video import object_stores
 from media import ffmpeg
 from object_storage import FAULTS, ObjectServer, put_objects, s3_environment, s3_server
@@ -35,6 +38,16 @@ def _no_old_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(object_stores, "_PAUSE_SECONDS", 0.01)
 
 
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Give the URL of an empty bucket of a server that speaks S3."""
+    with s3_server() as endpoint:
+        put_objects(endpoint, {})
+        for name, value in s3_environment(endpoint).items():
+            monkeypatch.setenv(name, value)
+        yield "s3://clips"
+
+
 def batch(model: Path, videos: list[str], folder: Path) -> tuple[int, list[dict[str, object]]]:
     """Run a batch, and return its status and the results of the videos."""
     listing, out = folder / "list.txt", folder / "out"
@@ -42,9 +55,7 @@ def batch(model: Path, videos: list[str], folder: Path) -> tuple[int, list[dict[
     status = main(["batch", "classify", "-m", str(model), "--list", str(listing), "-o", str(out)])
     results = []
     for video in videos:
-        done, failed = (
-            out / RESULTS / result_name(video, suffix) for suffix in (".json", ".error.json")
-        )
+        done, failed = (out / result_name(video, suffix) for suffix in (".json", ".error.json"))
         assert done.exists() is not failed.exists()
         results.append(json.loads((done if done.exists() else failed).read_bytes()))
     return status, results
@@ -98,3 +109,148 @@ def test_each_fault_of_a_server_is_a_row_with_one_line_and_the_rest_goes_on(
         assert str(result["error"]).startswith(f"cannot read {video}: ")
     assert len(errors) == len(chosen)
     assert results[-1]["error"] is None
+
+
+def stored(folder: str) -> dict[str, bytes]:
+    """Return the objects of a folder in a bucket by their names."""
+    system = fsspec.filesystem("s3")
+    system.invalidate_cache()
+    prefix = folder.removeprefix("s3://") + "/"
+    return {path.removeprefix(prefix): system.cat_file(path) for path in system.find(prefix)}
+
+
+def test_results_in_s3_are_those_of_a_local_folder_and_resume(
+    tmp_path: Path,
+    quick_model: Path,
+    archive: Path,
+    bucket: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model, listing, local = str(quick_model), str(archive / "list.txt"), tmp_path / "out"
+    options = ["batch", "classify", "-m", model, "--list", listing, "-o"]
+    main([*options, str(local)])
+    for shard in ("1/2", "2/2"):
+        assert main([*options, f"{bucket}/out", "--shard", shard]) == 1
+
+    objects = stored(f"{bucket}/out")
+    results = {name for name in objects if name.startswith(f"{RESULTS}/")}
+    assert results == {
+        path.relative_to(local).as_posix() for path in (local / RESULTS).rglob("*.json")
+    }
+    for name in (*results, "settings.json"):
+        assert objects[name] == (local / name).read_bytes()
+
+    capsys.readouterr()
+    assert main([*options, f"{bucket}/out/"]) == 1
+    output = capsys.readouterr()
+    assert output.out == "0 done, 0 failed; 6 were done and 4 had failed before\n"
+    assert main([*options, f"{bucket}/out", "--retry-failed"]) == 1
+    assert capsys.readouterr().out.startswith("0 done, 4 failed, ")
+
+    assert main([*options, f"{bucket}/out", "--top-k", "3"]) == 1
+    refusal = f"{bucket}/out/settings.json is of other settings: settings.top_k is 5, expected 3"
+    assert refusal in capsys.readouterr().err
+
+    for folder in (str(local), f"{bucket}/out"):
+        main(["batch", "merge", folder])
+    main(["batch", "merge", f"{bucket}/out", "-o", str(tmp_path / "here.parquet")])
+    merged = stored(f"{bucket}/out")["results.parquet"]
+    assert merged == (local / "results.parquet").read_bytes()
+    assert merged == (tmp_path / "here.parquet").read_bytes()
+
+
+def test_a_video_that_was_repaired_has_no_error_beside_its_result(
+    tmp_path: Path, quick_model: Path, clip: Path, bucket: str
+) -> None:
+    listing, video = tmp_path / "list.txt", tmp_path / "a.mp4"
+    listing.write_text(f"{video}\n")
+    options = ["-m", str(quick_model), "--list", str(listing), "-o", f"{bucket}/out"]
+    assert main(["batch", "classify", *options]) == 1
+    video.write_bytes(clip.read_bytes())
+
+    assert main(["batch", "classify", *options]) == 0
+
+    objects = stored(f"{bucket}/out")
+    assert [name for name in objects if name.startswith(RESULTS)] == [
+        result_name(str(video), ".json")
+    ]
+
+
+def test_of_several_that_create_an_object_one_succeeds(
+    bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = open_folder(f"{bucket}/out")
+    assert folder.create("settings.json", b"first")
+    assert not folder.create("settings.json", b"second")
+    # Another process creates it after this one has looked.
+    monkeypatch.setattr(type(folder), "open", lambda *_: None)
+
+    assert not folder.create("settings.json", b"third")
+
+    assert stored(f"{bucket}/out") == {"settings.json": b"first"}
+
+
+def test_an_object_is_written_whole_or_not_at_all(bucket: str) -> None:
+    folder = open_folder(f"{bucket}/out")
+    with pytest.raises(KeyboardInterrupt):
+        with folder.replaced("a.json") as temporary:
+            temporary.write_text("half")
+            raise KeyboardInterrupt
+
+    assert stored(f"{bucket}/out") == {}
+
+
+@pytest.mark.parametrize("command", ["classify", "check"])
+def test_a_missing_package_stops_before_the_work(
+    tmp_path: Path,
+    quick_model: Path,
+    clip: Path,
+    command: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    listing, out = tmp_path / "list.txt", tmp_path / "out"
+    listing.write_text(f"{clip}\nnowhere://a.mp4\ngs://bucket/a.mp4\n")
+    options = [] if command == "check" else ["-m", str(quick_model), "-o", str(out)]
+
+    assert main(["batch", command, "--list", str(listing), *options]) == 1
+
+    output = capsys.readouterr()
+    assert "cannot read gs://: the package for gs:// is missing; " in output.err
+    assert "gcsfs" in output.err
+    assert output.err.count("\n") == 1
+    assert output.out == ""
+    assert not (out / RESULTS).exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("https://user:secret@host/out", "cannot write https://host/out: a web server takes no"),
+        ("nowhere://out", "fsspec does not know nowhere://"),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_refused(url: str, message: str) -> None:
+    with pytest.raises(StorageError, match=message) as caught:
+        open_folder(url)
+
+    assert "secret" not in str(caught.value)
+
+
+def test_a_store_that_denies_access_is_one_line(
+    tmp_path: Path,
+    quick_model: Path,
+    archive: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with ObjectServer({"out/settings.json": b""}, {"out/settings.json": "denied"}) as store:
+        for name, value in s3_environment(store.url).items():
+            monkeypatch.setenv(name, value)
+        listing = str(archive / "list.txt")
+        options = ["-m", str(quick_model), "--list", listing, "-o", "s3://clips/out"]
+
+        assert main(["batch", "classify", *options]) == 1
+
+    error = capsys.readouterr().err
+    assert "s3://clips/out/settings.json: access denied; give credentials" in error
+    assert error.count("\n") == 1

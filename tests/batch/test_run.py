@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
+from i3d_rgb_tf.batch.folders import open_folder
 from i3d_rgb_tf.batch.results import RESULTS, read_result, result_name
 from i3d_rgb_tf.cli import main
 from i3d_rgb_tf.model import load_model
@@ -34,10 +35,9 @@ def batch(model: Path, listing: Path, out: Path, *options: str, task: str = "cla
 
 def contents(out: Path) -> dict[str, bytes]:
     """Return the results by their names."""
-    place = out / RESULTS
     return {
-        str(path.relative_to(place)): path.read_bytes()
-        for path in sorted(place.rglob("*"))
+        path.relative_to(out).as_posix(): path.read_bytes()
+        for path in sorted((out / RESULTS).rglob("*"))
         if path.is_file()
     }
 
@@ -175,7 +175,7 @@ def test_a_result_of_other_settings_stops_the_run(
     copied: Path, quick_model: Path, archive: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     video = (archive / "list.txt").read_text().splitlines()[0]
-    path = copied / RESULTS / result_name(video, ".json")
+    path = copied / result_name(video, ".json")
     document = json.loads(path.read_bytes())
     document["made_with"]["network"]["model_sha256"] = "0"
     path.write_text(json.dumps(document))
@@ -213,7 +213,7 @@ def test_a_result_that_a_power_cut_has_damaged_is_made_again(
     copied: Path, finished: Path, quick_model: Path, archive: Path, content: bytes
 ) -> None:
     video = (archive / "list.txt").read_text().splitlines()[0]
-    (copied / RESULTS / result_name(video, ".json")).write_bytes(content)
+    (copied / result_name(video, ".json")).write_bytes(content)
 
     batch(quick_model, archive / "list.txt", copied)
 
@@ -224,7 +224,7 @@ def test_a_file_of_another_program_is_not_replaced(
     copied: Path, quick_model: Path, archive: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     video = (archive / "list.txt").read_text().splitlines()[0]
-    path = copied / RESULTS / result_name(video, ".json")
+    path = copied / result_name(video, ".json")
     path.write_text("{}")
 
     assert batch(quick_model, archive / "list.txt", copied) == 1
@@ -336,7 +336,7 @@ def test_features_and_timelines_are_those_of_one_video(
 
     assert batch(path, listing, tmp_path / "out", task=task) == 1, "it is read again"
     suffix = ".npz" if task == "features" else ".json"
-    file = tmp_path / "out" / RESULTS / result_name(str(video), suffix)
+    file = tmp_path / "out" / result_name(str(video), suffix)
     model = load_model(path)
     if task == "features":
         expected = model.features(video)
@@ -369,7 +369,8 @@ def test_features_that_a_disk_has_damaged_are_found_damaged(
     write_video(video, [gray(100)] * 12)
     listing.write_text(f"{video}\n")
     batch(spec.ir_path(model_root, "FP16"), listing, tmp_path / "out", task="features")
-    path = tmp_path / "out" / RESULTS / result_name(str(video), ".npz")
+    folder, name = open_folder(tmp_path / "out"), result_name(str(video), ".npz")
+    path = tmp_path / "out" / name
     content = path.read_bytes()
     rng = random.Random(0)
     for _ in range(500):
@@ -378,7 +379,7 @@ def test_features_that_a_disk_has_damaged_are_found_damaged(
             damaged[-rng.randrange(1, 800)] ^= rng.randrange(1, 256)
         path.write_bytes(damaged[: rng.choice([len(content), rng.randrange(len(content))])])
 
-        found = read_result(path)
+        found = read_result(folder, name)
 
         assert found is None or found.video == str(video)
 

@@ -72,7 +72,7 @@ def remedy_for(error: OSError, *, elsewhere: bool = True) -> str:
 
 
 @contextmanager
-def storage_errors(path: Path, action: str = "write") -> Iterator[None]:
+def storage_errors(path: str | Path, action: str = "write") -> Iterator[None]:
     """Turn an `OSError` of the body into one `StorageError` that names `path` and a remedy."""
     try:
         yield
@@ -156,6 +156,11 @@ def create_file(path: Path, content: bytes) -> bool:
             os.link(temporary, path)
         except FileExistsError:
             return False
+        except OSError:
+            # File systems without hard links, such as exFAT.
+            if path.exists():
+                return False
+            temporary.replace(path)
     return True
 
 

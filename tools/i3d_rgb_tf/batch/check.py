@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from i3d_rgb_tf.spec import load_spec
 from i3d_rgb_tf.video.container import open_video, video_stream
 from i3d_rgb_tf.video.decode import FRAMES_PER_SECOND
 from i3d_rgb_tf.video.files import VideoFile, check_file, check_readable, video_file
+from i3d_rgb_tf.video.object_stores import check_packages
 from i3d_rgb_tf.video.remote import RemoteVideo
 from i3d_rgb_tf.video.source_frames import read_source_frames
 from i3d_rgb_tf.video.truncation import describe_truncation
@@ -42,7 +43,7 @@ class Health:
     """What is wrong with it, in one line; empty if nothing is."""
 
 
-def check_videos(videos: Iterable[str], *, quick: bool = False) -> Iterator[Health]:
+def check_videos(videos: Sequence[str], *, quick: bool = False) -> Iterator[Health]:
     """Yield the health of each video, in order; as many at once as there are usable cores.
 
     Parameters
@@ -51,7 +52,13 @@ def check_videos(videos: Iterable[str], *, quick: bool = False) -> Iterator[Heal
         Paths or URLs.
     quick
         Whether only the header is read. Otherwise all frames are decoded.
+
+    Raises
+    ------
+    DependencyError
+        The package for a URL is missing.
     """
+    check_packages(videos)
     return map_in_order(partial(check_video, quick=quick), videos, num_usable_cores())
 
 

@@ -7,29 +7,34 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
+from i3d_rgb_tf.batch.folders import Folder
+from i3d_rgb_tf.batch.parallel import map_in_order
 from i3d_rgb_tf.batch.parquet import write_parquet
 from i3d_rgb_tf.batch.results import (
     ERROR_SUFFIX,
     RESULTS,
     Result,
     describe_difference,
-    list_results,
     read_result,
 )
 from i3d_rgb_tf.batch.run import SHARDS, read_settings
 from i3d_rgb_tf.batch.shards import WHOLE
 from i3d_rgb_tf.errors import DatasetError
-from i3d_rgb_tf.storage import replaced_file, storage_errors
+from i3d_rgb_tf.storage import replaced_file
 
 __all__ = ["MERGED_SUFFIXES", "Merged", "merge"]
 
 MERGED_SUFFIXES = (".parquet", ".jsonl")
 """Endings of the file, which say what it is."""
+_DEFAULT = f"results{MERGED_SUFFIXES[0]}"
+_REQUESTS = 16
+"""Results that are read at once from object storage."""
 _SHARD = re.compile(r"(\d+)-of-(\d+)\.json", re.ASCII)
 
 
@@ -37,8 +42,8 @@ _SHARD = re.compile(r"(\d+)-of-(\d+)\.json", re.ASCII)
 class Merged:
     """What was merged."""
 
-    path: Path
-    """The file."""
+    path: str
+    """The file, or its URL."""
     num_videos: int
     """Its rows."""
     num_failed: int
@@ -47,7 +52,7 @@ class Merged:
     """Parts of the list, such as ``2/4``, that are not finished."""
 
 
-def merge(folder: Path, path: Path) -> Merged:
+def merge(folder: Folder, path: Path | None = None) -> Merged:
     """Write the results of a folder into one file, a row for each video, in the order of its key.
 
     A row has the path of the video, an error, which is null if there is none, and the columns of
@@ -58,7 +63,8 @@ def merge(folder: Path, path: Path) -> Merged:
     folder
         Of ``i3d-rgb-tf batch``.
     path
-        Of the file, which ends with one of `MERGED_SUFFIXES`; it is replaced.
+        Of the file, which ends with one of `MERGED_SUFFIXES`; it is replaced. By default it is
+        ``results.parquet`` in the folder.
 
     Raises
     ------
@@ -71,7 +77,7 @@ def merge(folder: Path, path: Path) -> Merged:
     ValueError
         The path has another ending.
     """
-    if path.suffix not in MERGED_SUFFIXES:
+    if path and path.suffix not in MERGED_SUFFIXES:
         raise ValueError(f"path is {path}, expected an ending of {', '.join(MERGED_SUFFIXES)}")
     made_with = read_settings(folder)
     counts = {"videos": 0, "failed": 0}
@@ -82,24 +88,26 @@ def merge(folder: Path, path: Path) -> Merged:
             counts["failed"] += result.error is not None
             yield {"video": result.video, "error": result.error, **result.columns}
 
-    with replaced_file(path) as temporary:
-        if path.suffix == ".parquet":
-            write_parquet(temporary, rows(), made_with)
-        else:
+    with replaced_file(path) if path else folder.replaced(_DEFAULT) as temporary:
+        if path and path.suffix == ".jsonl":
             with temporary.open("w", encoding="utf-8") as file:
                 file.writelines(json.dumps(row, default=np.ndarray.tolist) + "\n" for row in rows())
-    return Merged(path, counts["videos"], counts["failed"], tuple(_missing_shards(folder)))
+        else:
+            write_parquet(temporary, rows(), made_with)
+    name = str(path or folder.locate(_DEFAULT))
+    return Merged(name, counts["videos"], counts["failed"], tuple(_missing_shards(folder)))
 
 
-def _read_all(folder: Path, made_with: dict[str, Any]) -> Iterator[Result]:
-    names = list(list_results(folder))
-    finished = {Path(name).stem for name in names if not name.endswith(ERROR_SUFFIX)}
-    for name in names:
-        if name.endswith(ERROR_SUFFIX) and Path(name).name[: -len(ERROR_SUFFIX)] in finished:
-            # A run was ended after it wrote the result and before it removed the error.
-            continue
-        path = folder / RESULTS / name
-        result = read_result(path)
+def _read_all(folder: Folder, made_with: dict[str, Any]) -> Iterator[Result]:
+    names = list(folder.list(RESULTS))
+    finished = {PurePosixPath(name).stem for name in names if not name.endswith(ERROR_SUFFIX)}
+    # A run was ended after it wrote a result and before it removed the error.
+    stale = {f"{name}{ERROR_SUFFIX}" for name in finished}
+    current = [name for name in names if PurePosixPath(name).name not in stale]
+    threads = 1 if folder.is_local else _REQUESTS
+    results = map_in_order(partial(read_result, folder), current, threads)
+    for name, result in zip(current, results, strict=True):
+        path = folder.locate(name)
         if result is None:
             raise DatasetError(f"{path} is damaged; remove it, and run the batch again")
         if difference := describe_difference(result.made_with, made_with):
@@ -114,7 +122,7 @@ def _read_all(folder: Path, made_with: dict[str, Any]) -> Iterator[Result]:
 class _Mark:
     """What a file says of a part of a list."""
 
-    modified_ns: int
+    written_ns: int
     index: int
     count: int
     list_sha256: str | None
@@ -122,27 +130,29 @@ class _Mark:
     finished: bool
 
 
-def _read_mark(path: Path, name: re.Match[str]) -> _Mark:
-    list_sha256, finished = None, False
-    # After a power cut, a file may be empty.
-    with suppress(ValueError, KeyError, TypeError):
-        document = json.loads(path.read_bytes())
-        list_sha256, finished = str(document["list_sha256"]), bool(document["finished"])
-    return _Mark(path.stat().st_mtime_ns, int(name[1]), int(name[2]), list_sha256, finished)
+def _read_marks(folder: Folder) -> Iterator[_Mark]:
+    for name in folder.list(SHARDS):
+        shard, file = _SHARD.fullmatch(PurePosixPath(name).name), folder.open(name)
+        if not shard or not file:
+            continue
+        written_ns, list_sha256, finished = 0, None, False
+        # After a power cut, a file may be empty.
+        with file, suppress(ValueError, KeyError, TypeError):
+            document = json.loads(file.read())
+            written_ns, list_sha256 = int(document["written_ns"]), str(document["list_sha256"])
+            finished = bool(document["finished"])
+        yield _Mark(written_ns, int(shard[1]), int(shard[2]), list_sha256, finished)
 
 
-def _missing_shards(folder: Path) -> list[str]:
+def _missing_shards(folder: Folder) -> list[str]:
     """Return the parts of the list of the last run that are not finished.
 
     Of several divisions of it, that in which the fewest are missing counts.
     """
-    place = folder / SHARDS
-    with storage_errors(place, "read"):
-        files = sorted(place.iterdir()) if place.is_dir() else []
-        marks = [_read_mark(file, name) for file in files if (name := _SHARD.fullmatch(file.name))]
+    marks = list(_read_marks(folder))
     if not marks:
         return [str(WHOLE)]
-    newest = max(marks, key=lambda mark: mark.modified_ns).list_sha256
+    newest = max(marks, key=lambda mark: mark.written_ns).list_sha256
     done = {
         (each.index, each.count) for each in marks if each.finished and each.list_sha256 == newest
     }

@@ -13,17 +13,17 @@ from __future__ import annotations
 import errno
 import json
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from i3d_rgb_tf.batch.folders import Folder
 from i3d_rgb_tf.batch.shards import video_key
-from i3d_rgb_tf.errors import DatasetError, StorageError, VideoError
+from i3d_rgb_tf.errors import DatasetError, VideoError
 from i3d_rgb_tf.hashes import file_digest
-from i3d_rgb_tf.storage import replaced_file, storage_errors
+from i3d_rgb_tf.storage import storage_errors
 from i3d_rgb_tf.video.files import video_file
 
 __all__ = [
@@ -33,7 +33,6 @@ __all__ = [
     "VideoFile",
     "describe_difference",
     "key_in_name",
-    "list_results",
     "read_result",
     "result_name",
     "write_result",
@@ -43,6 +42,8 @@ RESULTS = "results"
 """Folder of the files of results."""
 ERROR_SUFFIX = ".error.json"
 """Ending of the files that say why a video has no result."""
+_ARRAYS_SUFFIX = ".npz"
+"""Ending of the files that have arrays."""
 
 _FORMAT = "result of i3d-rgb-tf batch"
 """How a document says that it is one of these."""
@@ -121,12 +122,12 @@ def _local_path(video: str) -> Path | None:
 
 
 def result_name(video: str, suffix: str) -> str:
-    """Return the name of a file of a video: its own name, shortened, and a key of its whole path.
+    """Return the name of a video's file in the folder: its own, shortened, and a key of its path.
 
     >>> result_name("a/cricket.mp4", ".json")
-    'aa/cricket-aabe9ec94e9c7bda.json'
+    'results/aa/cricket-aabe9ec94e9c7bda.json'
     >>> result_name("s3://bucket/cricket.mp4?versionId=1", ".json")
-    '15/cricket-158b13a6c35613a1.json'
+    'results/15/cricket-158b13a6c35613a1.json'
     """
     key = video_key(video)
     # Of a URL only the path: the rest may be a password or a signature.
@@ -135,7 +136,7 @@ def result_name(video: str, suffix: str) -> str:
     stem = place.stem.lstrip(".").encode("utf-8", "surrogateescape")
     # The cut may divide a character.
     short = stem[:_MOST_NAME_BYTES].decode("utf-8", "ignore") or "video"
-    return f"{key[:2]}/{short}-{key}{suffix}"
+    return f"{RESULTS}/{key[:2]}/{short}-{key}{suffix}"
 
 
 def key_in_name(name: str) -> str:
@@ -147,8 +148,8 @@ def key_in_name(name: str) -> str:
     return name.rpartition("-")[2].partition(".")[0]
 
 
-def write_result(folder: Path, result: Result, suffix: str) -> Path:
-    """Write the file of a video, in the place of an earlier one, and return its path.
+def write_result(folder: Folder, result: Result, suffix: str) -> str:
+    """Write the file of a video, in the place of an earlier one, and return its name.
 
     Parameters
     ----------
@@ -165,7 +166,7 @@ def write_result(folder: Path, result: Result, suffix: str) -> Path:
         The file cannot be written.
     """
     ending = ERROR_SUFFIX if result.error is not None else suffix
-    path = folder / RESULTS / result_name(result.video, ending)
+    name = result_name(result.video, ending)
     arrays = {name: value for name, value in result.columns.items() if _is_array(value)}
     document = {
         "format": _FORMAT,
@@ -177,26 +178,26 @@ def write_result(folder: Path, result: Result, suffix: str) -> Path:
     }
     text = json.dumps(document, indent=1) + "\n"
     members: dict[str, Any] = {_DOCUMENT: np.array(text), **arrays}
-    with replaced_file(path) as temporary:
-        if path.suffix == ".npz":
+    with folder.replaced(name) as temporary:
+        if name.endswith(_ARRAYS_SUFFIX):
             with temporary.open("wb") as file:
                 np.savez(file, **members)
         else:
             temporary.write_text(text, encoding="utf-8")
     if result.error is None:
-        failed = folder / RESULTS / result_name(result.video, ERROR_SUFFIX)
-        with storage_errors(failed, "remove"):
-            failed.unlink(missing_ok=True)
-    return path
+        folder.remove(result_name(result.video, ERROR_SUFFIX))
+    return name
 
 
-def read_result(path: Path, *, arrays: bool = True) -> Result | None:
+def read_result(folder: Folder, name: str, *, arrays: bool = True) -> Result | None:
     """Return what a file of a result holds; None if it is not there, or damaged.
 
     Parameters
     ----------
-    path
-        Of the file.
+    folder
+        Of the run.
+    name
+        Of the file in it.
     arrays
         Whether to read the arrays of an .npz file too.
 
@@ -208,39 +209,38 @@ def read_result(path: Path, *, arrays: bool = True) -> Result | None:
         The file cannot be read.
     """
     try:
-        with storage_errors(path, "read"):
-            document, columns = _read(path, arrays)
-    except StorageError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
+        file = folder.open(name)
+        if file is None:
             return None
-        raise
+        with file, storage_errors(folder.locate(name), "read"):
+            document, columns = _read(file, name, arrays)
     except (ValueError, KeyError, RecursionError, EOFError):
         # After a power cut, a file may be empty.
         return None
     if not isinstance(document, dict) or document.get("format") != _FORMAT:
         raise DatasetError(
-            f"{path} was not written by i3d-rgb-tf batch; choose another output folder"
+            f"{folder.locate(name)} was not written by i3d-rgb-tf batch; choose another output "
+            "folder"
         )
     try:
-        file = VideoFile(**document["file"]) if document["file"] else None
+        identity = VideoFile(**document["file"]) if document["file"] else None
         names = ("video", "error", "made_with")
         known = {name: document[name] for name in names}
     except (KeyError, TypeError):
         return None
     own = {"format", "file", *names}
     others = {name: value for name, value in document.items() if name not in own}
-    return Result(file=file, columns={**others, **columns}, **known)
+    return Result(file=identity, columns={**others, **columns}, **known)
 
 
-def _read(path: Path, arrays: bool) -> tuple[Any, dict[str, Any]]:
+def _read(file: BinaryIO, name: str, arrays: bool) -> tuple[Any, dict[str, Any]]:
     import zipfile
     import zlib
 
-    if path.suffix != ".npz":
-        return json.loads(path.read_bytes()), {}
+    if not name.endswith(_ARRAYS_SUFFIX):
+        return json.loads(file.read()), {}
     try:
-        # Opened here: where the file is damaged, numpy would leave it open.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
+        with np.load(file, allow_pickle=False) as held:
             names = [name for name in held.files if name != _DOCUMENT] if arrays else []
             columns = {name: held[name] for name in names}
             return json.loads(str(held[_DOCUMENT])), columns
@@ -252,18 +252,6 @@ def _read(path: Path, arrays: bool) -> tuple[Any, dict[str, Any]]:
             # A damaged place in the file.
             raise ValueError(str(error)) from error
         raise
-
-
-def list_results(folder: Path) -> Iterator[str]:
-    """Yield the names of the files of results in a folder, as `result_name` gives them, sorted."""
-    place = folder / RESULTS
-    with storage_errors(place, "read"):
-        if not place.is_dir():
-            return
-        for inner in sorted(place.iterdir()):
-            if inner.is_dir():
-                names = sorted(file.name for file in inner.iterdir())
-                yield from (f"{inner.name}/{name}" for name in names if not name.startswith("."))
 
 
 def describe_difference(found: Any, expected: Any, place: str = "") -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, cast
 
+from i3d_rgb_tf.batch.folders import Folder
 from i3d_rgb_tf.batch.results import (
     ERROR_SUFFIX,
     RESULTS,
@@ -16,7 +17,6 @@ from i3d_rgb_tf.batch.results import (
     VideoFile,
     describe_difference,
     key_in_name,
-    list_results,
     read_result,
     result_name,
     write_result,
@@ -27,8 +27,9 @@ from i3d_rgb_tf.choices import BatchTask
 from i3d_rgb_tf.errors import DatasetError, VideoError
 from i3d_rgb_tf.hashes import model_digest
 from i3d_rgb_tf.model import Model
-from i3d_rgb_tf.storage import check_writable, create_file, replaced_file, storage_errors
+from i3d_rgb_tf.storage import storage_errors
 from i3d_rgb_tf.version import __version__
+from i3d_rgb_tf.video.object_stores import check_packages
 
 __all__ = ["SHARDS", "Plan", "Run", "claim_folder", "read_settings"]
 
@@ -59,7 +60,7 @@ class Run:
     """How."""
     model: Model
     """With what."""
-    folder: Path
+    folder: Folder
     """Where results go."""
 
     def describe(self) -> dict[str, Any]:
@@ -95,10 +96,12 @@ class Run:
         ------
         DatasetError
             A result was made with other settings, or its video has changed since.
+        DependencyError
+            The package for a URL is missing.
         StorageError
             The folder cannot be read.
         """
-        names = set(list_results(self.folder))
+        names = set(self.folder.list(RESULTS))
         # Most lists are long, and a key is quicker to make than a name.
         keys = {key_in_name(name) for name in names}
         pending: list[str] = []
@@ -113,6 +116,7 @@ class Run:
                 num_failed += 1
                 continue
             pending.append(video)
+        check_packages(pending)
         return Plan(pending, len(videos) - len(pending) - num_failed, num_failed)
 
     def infer(self, videos: Sequence[str], made_with: dict[str, Any]) -> Iterator[Result]:
@@ -158,45 +162,46 @@ class Run:
 
     def mark(self, shard: Shard, list_sha256: str, *, finished: bool) -> None:
         """Note in the folder that a part of the list with this digest was begun, or is finished."""
-        path = self.folder / SHARDS / f"{shard.index}-of-{shard.count}.json"
-        document = {"shard": str(shard), "list_sha256": list_sha256, "finished": finished}
-        with replaced_file(path) as temporary:
+        name = f"{SHARDS}/{shard.index}-of-{shard.count}.json"
+        document = {
+            "shard": str(shard),
+            "list_sha256": list_sha256,
+            "finished": finished,
+            "written_ns": time.time_ns(),
+        }
+        with self.folder.replaced(name) as temporary:
             temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
     def _is_finished(self, video: str, names: set[str], made_with: dict[str, Any]) -> bool:
-        result = self._find(video, names, TASKS[self.task].suffix, made_with)
+        name = result_name(video, TASKS[self.task].suffix)
+        if name in names and not self.folder.is_local:
+            # It is whole, and the settings are those of the folder.
+            return True
+        result = self._find(name, names, made_with)
         if result is None or result.error is not None:
             return False
         if result.file and not result.file.is_still(video):
             raise DatasetError(
                 f"{video} has changed since its result was made, expected SHA-256 "
-                f"{result.file.sha256}; remove {self._path(video, TASKS[self.task].suffix)}, or "
-                "choose another output folder"
+                f"{result.file.sha256}; remove {self.folder.locate(name)}, or choose another "
+                "output folder"
             )
         return True
 
     def _has_failed(self, video: str, names: set[str], made_with: dict[str, Any]) -> bool:
-        result = self._find(video, names, ERROR_SUFFIX, made_with)
+        result = self._find(result_name(video, ERROR_SUFFIX), names, made_with)
         if result is None:
             return False
         return result.file.is_still(video) if result.file else VideoFile.of(video) is None
 
-    def _find(
-        self, video: str, names: set[str], suffix: str, made_with: dict[str, Any]
-    ) -> Result | None:
-        if result_name(video, suffix) not in names:
-            return None
-        path = self._path(video, suffix)
-        result = read_result(path, arrays=False)
+    def _find(self, name: str, names: set[str], made_with: dict[str, Any]) -> Result | None:
+        result = read_result(self.folder, name, arrays=False) if name in names else None
         if result is not None:
-            _check_same(path, result.made_with, made_with)
+            _check_same(self.folder.locate(name), result.made_with, made_with)
         return result
 
-    def _path(self, video: str, suffix: str) -> Path:
-        return self.folder / RESULTS / result_name(video, suffix)
 
-
-def claim_folder(folder: Path, made_with: dict[str, Any]) -> None:
+def claim_folder(folder: Folder, made_with: dict[str, Any]) -> None:
     """Make a folder one for results that are made with these settings.
 
     Raises
@@ -206,13 +211,13 @@ def claim_folder(folder: Path, made_with: dict[str, Any]) -> None:
     StorageError
         It cannot be written.
     """
-    check_writable(folder)
+    folder.check_writable()
     text = json.dumps(made_with, indent=1) + "\n"
-    if not create_file(folder / _SETTINGS, text.encode()):
-        _check_same(folder / _SETTINGS, read_settings(folder), made_with)
+    if not folder.create(_SETTINGS, text.encode()):
+        _check_same(folder.locate(_SETTINGS), read_settings(folder), made_with)
 
 
-def read_settings(folder: Path) -> dict[str, Any]:
+def read_settings(folder: Folder) -> dict[str, Any]:
     """Return what the results of a folder are made with.
 
     Raises
@@ -222,15 +227,16 @@ def read_settings(folder: Path) -> dict[str, Any]:
     StorageError
         It cannot be read.
     """
-    path = folder / _SETTINGS
-    if not path.exists():
+    path = folder.locate(_SETTINGS)
+    file = folder.open(_SETTINGS)
+    if file is None:
         raise DatasetError(
             f"{folder} has no {_SETTINGS}, expected the output folder of i3d-rgb-tf batch; check "
             "the path"
         )
     try:
-        with storage_errors(path, "read"):
-            document = json.loads(path.read_bytes())
+        with file, storage_errors(path, "read"):
+            document = json.loads(file.read())
     except ValueError as error:
         raise DatasetError(f"{path} is damaged; choose another output folder") from error
     if not isinstance(document, dict) or document.get("task") not in TASKS:
@@ -240,7 +246,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
     return document
 
 
-def _check_same(path: Path, found: dict[str, Any], expected: dict[str, Any]) -> None:
+def _check_same(path: str, found: dict[str, Any], expected: dict[str, Any]) -> None:
     if difference := describe_difference(found, expected):
         raise DatasetError(
             f"{path} is of other settings: {difference}; choose another output folder, or the "

@@ -77,16 +77,16 @@ def _add_action(
 
 def _add_task(parser: argparse.ArgumentParser, task: BatchTask) -> None:
     from i3d_rgb_tf.commands import classify, features, timeline
-    from i3d_rgb_tf.commands.arguments import add_device, add_model, directory
+    from i3d_rgb_tf.commands.arguments import add_device, add_model
 
     _add_list(parser)
     parser.add_argument(
         "-o",
         "--output-dir",
-        type=directory,
+        type=_folder,
         required=True,
         metavar="DIR",
-        help="folder to write results to, of this task and these settings only",
+        help="folder or URL to write results to, of this task and these settings only",
     )
     parser.add_argument(
         "--shard",
@@ -132,7 +132,7 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_merge(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, metavar="DIR", help="output folder of a task")
+    parser.add_argument("folder", metavar="DIR", help="output folder of a task, or its URL")
     parser.add_argument(
         "-o",
         "--output",
@@ -140,6 +140,13 @@ def _add_merge(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="file to write, .parquet or .jsonl (default: DIR/results.parquet)",
     )
+
+
+def _folder(text: str) -> str:
+    """Take a URL, or a path that is not a file."""
+    from i3d_rgb_tf.commands.arguments import directory
+
+    return text if "://" in text else str(directory(text))
 
 
 def _shard(text: str) -> Shard:
@@ -152,6 +159,7 @@ def _shard(text: str) -> Shard:
 
 
 def _run_task(arguments: argparse.Namespace) -> int:
+    from i3d_rgb_tf.batch.folders import open_folder
     from i3d_rgb_tf.batch.listing import read_list
     from i3d_rgb_tf.batch.run import Run, claim_folder
     from i3d_rgb_tf.batch.shards import WHOLE, list_digest
@@ -162,7 +170,8 @@ def _run_task(arguments: argparse.Namespace) -> int:
     listed = read_list(arguments.list, arguments.column)
     digest = list_digest(listed)
     videos = [each for each in listed if shard.holds(each)]
-    batch = Run(arguments.task, settings, open_model(arguments), arguments.output_dir)
+    folder = open_folder(arguments.output_dir)
+    batch = Run(arguments.task, settings, open_model(arguments), folder)
     made_with = batch.describe()
     claim_folder(batch.folder, made_with)
     batch.mark(shard, digest, finished=False)
@@ -225,13 +234,14 @@ def _with_rate(results: Iterable[Result], count: int) -> Iterator[Result]:
 
 
 def _merge(arguments: argparse.Namespace) -> int:
+    from i3d_rgb_tf.batch.folders import open_folder
     from i3d_rgb_tf.batch.merge import MERGED_SUFFIXES, merge
     from i3d_rgb_tf.commands.terminal import print_error, print_lines
 
-    path = arguments.output or arguments.folder / f"results{MERGED_SUFFIXES[0]}"
-    if path.suffix not in MERGED_SUFFIXES:
+    path = arguments.output
+    if path and path.suffix not in MERGED_SUFFIXES:
         arguments.fail(f"--output is {path}, expected an ending of {', '.join(MERGED_SUFFIXES)}")
-    merged = merge(arguments.folder, path)
+    merged = merge(open_folder(arguments.folder), path)
     print_lines(f"{merged.path}: {merged.num_videos} videos, {merged.num_failed} of them failed")
     if merged.missing_shards:
         print_error(

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, BinaryIO, TypeVar, cast
+from urllib.parse import urlsplit
 
 from i3d_rgb_tf.errors import DependencyError, VideoError, last_line
 from i3d_rgb_tf.video.server_errors import NO_PARTS, OTHER_SIZE, ServerError, may_pass
 
-__all__ = ["Store", "attempt"]
+__all__ = ["Store", "attempt", "check_packages", "connect", "public_url"]
 
 _MOST_SECONDS = 60.0
 """Longest wait for a block, with all attempts."""
@@ -23,6 +25,8 @@ _PAUSE_SECONDS = 0.5
 
 _WITH_EXTRA = frozenset({"http", "https", "s3", "s3a"})
 """Schemes whose packages the extra ``remote`` brings."""
+_WITH_CONTAINER = frozenset({"abfs", "abfss"})
+"""Schemes that have the name of a container before the ``@``, not a password."""
 _Result = TypeVar("_Result")
 
 
@@ -30,12 +34,9 @@ class Store:
     """An object that fsspec has opened."""
 
     def __init__(self, url: str, name: str) -> None:
-        kind = _file_system(url.partition("://")[0], name)
+        self._system, self._path = connect(url, name)
         from fsspec.spec import AbstractBufferedFile
 
-        # Not fsspec.open: it reads "::" as a store within another.
-        self._system = kind(**kind._get_kwargs_from_urls(url))  # noqa: SLF001
-        self._path = kind._strip_protocol(url)  # noqa: SLF001
         self._file = cast("BinaryIO", self._system.open(self._path, "rb", cache_type="none"))
         self.size = self._measure()
         if isinstance(self._file, AbstractBufferedFile):
@@ -66,6 +67,62 @@ class Store:
                 f"{self.size:,} on; try again"
             )
         return data
+
+
+def connect(url: str, name: str) -> tuple[Any, str]:
+    """Return fsspec's file system for a URL, and the path in it.
+
+    Parameters
+    ----------
+    url
+        Its scheme is one that fsspec knows.
+    name
+        The URL in messages.
+
+    Raises
+    ------
+    VideoError
+        fsspec does not know the scheme, or the URL is wrong.
+    DependencyError
+        The package for the scheme is missing.
+    """
+    kind = _file_system(url.partition("://")[0], name)
+    # Not fsspec.open: it reads "::" as a store within another.
+    return kind(**kind._get_kwargs_from_urls(url)), kind._strip_protocol(url)  # noqa: SLF001
+
+
+def check_packages(videos: Iterable[str]) -> None:
+    """Raise now, before work, if the package for one of the URLs among `videos` is missing.
+
+    Raises
+    ------
+    DependencyError
+        It is.
+    """
+    for scheme in {video.partition("://")[0].lower() for video in videos if "://" in video}:
+        # An unknown scheme is an error of its video.
+        with suppress(VideoError):
+            _file_system(scheme, f"{scheme}://")
+
+
+def public_url(url: str) -> str:
+    """Return a URL without passwords, and without what follows the path.
+
+    >>> public_url("https://user:secret@host/clips/a.mp4?signature=1")
+    'https://host/clips/a.mp4'
+
+    Raises
+    ------
+    VideoError
+        It is not a URL.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise VideoError(f"a URL cannot be read: {error}; check it") from error
+    has_container = parts.scheme in _WITH_CONTAINER
+    host = parts.netloc if has_container else parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}"
 
 
 def _file_system(scheme: str, name: str) -> Any:

@@ -13,10 +13,9 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from typing import IO, Any, TypeVar
-from urllib.parse import urlsplit
 
 from i3d_rgb_tf.errors import DependencyError, VideoError
-from i3d_rgb_tf.video.object_stores import Store, attempt
+from i3d_rgb_tf.video.object_stores import Store, attempt, public_url
 from i3d_rgb_tf.video.server_errors import describe
 
 __all__ = ["BLOCK_BYTES", "RemoteVideo"]
@@ -26,8 +25,6 @@ BLOCK_BYTES = 2**20
 the beginning and the index of a file are read."""
 _MOST_BLOCKS = 8
 """Blocks that are kept: pictures and sound may lie apart, and the index is read more than once."""
-_WITH_CONTAINER = frozenset({"abfs", "abfss"})
-"""Schemes that have the name of a container before the ``@``, not a password."""
 
 _Result = TypeVar("_Result")
 
@@ -52,15 +49,9 @@ class RemoteVideo:
     """
 
     def __init__(self, url: str) -> None:
-        try:
-            parts = urlsplit(url)
-        except ValueError as error:
-            raise VideoError(f"a URL cannot be read: {error}; check it") from error
-        host = parts.netloc
-        if parts.scheme not in _WITH_CONTAINER:
-            host = host.rpartition("@")[2]
-        self._url = parts.scheme + url[len(parts.scheme) :]
-        self._name = f"{parts.scheme}://{host}{parts.path}"
+        self._name = public_url(url)
+        scheme, mark, rest = url.partition("://")
+        self._url = f"{scheme.lower()}{mark}{rest}"
         self._fault: VideoError | None = None
         self._opened: Store | None = None
         self._lock = threading.RLock()

@@ -9,7 +9,7 @@ from i3d_rgb_tf.errors import last_line
 
 __all__ = ["NO_PARTS", "OTHER_SIZE", "ServerError", "describe", "may_pass"]
 
-_DENIED = "access denied; give credentials that may read it, or check that they are still valid"
+_DENIED = "access denied; give credentials that allow it, or check that they are still valid"
 _MISSING = "there is no such object; check the URL"
 _GONE = "the connection was refused; check that the server runs"
 _UNKNOWN_HOST = "the host is unknown; check the URL and the network"
