@@ -165,6 +165,15 @@ def label_studio(session: nox.Session) -> None:
     _delete_environment(session)
 
 
+@nox.session(tags=["ci"], python="3.11")
+def ray(session: nox.Session) -> None:
+    """Run batches on clusters of Ray, of which machines are lost."""
+    session.install("--quiet", ".[ray]", "imageio-ffmpeg", "pytest")
+    environment = {"RAY_USAGE_STATS_ENABLED": "0"}
+    session.run("pytest", "--quiet", "tests/batch/ray_cluster", *session.posargs, env=environment)
+    _delete_environment(session)
+
+
 @nox.session(tags=["ci"])
 def browser(session: nox.Session) -> None:
     """Open pages in Chromium; where CI is set, as in .ci/run, it must not be missing.

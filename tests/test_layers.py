@@ -55,6 +55,7 @@ WINGS = {
         *("whole_videos", "timeline"),
     },
     "batch": {"ground", "facts", "video", "inference", "features", "timeline", "tasks"},
+    "ray": {"ground", "facts", "features", "timeline", "tasks", "batch"},
     "commands": {
         *("ground", "facts", "video", "weights", "ir", "inference", "kinetics", "quantization"),
         *("evaluation", "features", "timeline", "ui", "zoo", "tasks", "batch"),
@@ -65,7 +66,7 @@ WINGS = {
     },
 }
 
-HEAVY = ("av", "fastapi", "fsspec", "gradio", "nncf", "openvino", "pyarrow", "tensorflow")
+HEAVY = ("av", "fastapi", "fsspec", "gradio", "nncf", "openvino", "pyarrow", "ray", "tensorflow")
 ONLY_IN = {
     "av": "video",
     "fastapi": "ui.server",
@@ -74,6 +75,7 @@ ONLY_IN = {
     "jinja2": "templates",
     "nncf": "quantization.quantize",
     "pyarrow": "batch.parquet",
+    "ray": "batch.cluster",
     "tensorflow": "weights.tensorflow",
 }
 

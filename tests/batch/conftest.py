@@ -11,6 +11,9 @@ from videos import gray, write_video
 
 NUM_GOOD = 6
 
+collect_ignore = ["ray_cluster"]
+"""It runs in an environment that nox makes: make test-zoo."""
+
 
 @pytest.fixture(scope="session")
 def quick_model(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from i3d_rgb_tf.classify import Classification, Prediction
     from i3d_rgb_tf.errors import (
         ChecksumError,
+        ClusterError,
         DatasetError,
         DependencyError,
         DeviceError,
@@ -48,6 +49,7 @@ __all__ = [
     "Agreement",
     "ChecksumError",
     "Classification",
+    "ClusterError",
     "DatasetError",
     "DependencyError",
     "DeviceError",

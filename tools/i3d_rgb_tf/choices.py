@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 __all__ = [
+    "BATCH_ENGINES",
     "BATCH_TASKS",
     "CROP_COUNTS",
     "FLOAT_PRECISIONS",
@@ -26,6 +27,7 @@ __all__ = [
     "VIDEO_STATUSES",
     "WEIGHT_SETS",
     "ZOO_TOOLS",
+    "BatchEngine",
     "BatchTask",
     "Convolution",
     "CropCount",
@@ -129,6 +131,10 @@ TIMELINE_FORMATS: tuple[TimelineFormat, ...] = get_args(TimelineFormat)
 BatchTask = Literal["classify", "features", "timeline"]
 """What ``batch`` makes of each video of a list."""
 BATCH_TASKS: tuple[BatchTask, ...] = get_args(BatchTask)
+
+BatchEngine = Literal["local", "ray"]
+"""Where ``batch`` infers: in this process, or on the machines of a Ray cluster."""
+BATCH_ENGINES: tuple[BatchEngine, ...] = get_args(BatchEngine)
 
 VideoStatus = Literal["ok", "short", "missing", "empty", "unreadable", "cut", "no video", "damaged"]
 """What ``batch check`` says of a video; `i3d_rgb_tf.batch.check` says what each means."""

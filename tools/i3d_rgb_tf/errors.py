@@ -12,6 +12,7 @@
     ├── DownloadError       (OSError)       a server that cannot be reached or misbehaves
     ├── StorageError        (OSError)       a file or folder that cannot be read or written
     ├── DeviceError         (RuntimeError)  a device or precision that is not available
+    ├── ClusterError        (RuntimeError)  a Ray cluster that cannot be used
     ├── ZooError            (RuntimeError)  an installed model zoo that cannot be changed
     └── DependencyError     (ImportError)   an optional package that is not installed
 
@@ -35,6 +36,7 @@ __all__ = [
     "MEMORY_REMEDY",
     "NATIVE_ERRORS",
     "ChecksumError",
+    "ClusterError",
     "DatasetError",
     "DependencyError",
     "DeviceError",
@@ -122,6 +124,10 @@ class StorageError(I3DError, OSError):
 
 class DeviceError(I3DError, RuntimeError):
     """A device or an inference precision is not available."""
+
+
+class ClusterError(I3DError, RuntimeError):
+    """A Ray cluster is not there, or one of its machines lacks something."""
 
 
 class ZooError(I3DError, RuntimeError):

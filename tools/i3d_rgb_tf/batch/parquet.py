@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from i3d_rgb_tf.choices import BatchTask
 from i3d_rgb_tf.errors import DependencyError
 
-__all__ = ["write_parquet"]
+__all__ = ["result_table", "write_parquet"]
 
 _MOST_ROWS, _MOST_BYTES = 64, 2**24
 """Of rows that are in memory at once: as Python's numbers, arrays take 17 times their bytes."""
@@ -33,17 +34,50 @@ def write_parquet(path: Path, rows: Iterator[dict[str, Any]], made_with: dict[st
         pyarrow is not installed.
     """
     try:
-        import pyarrow
-        from pyarrow.parquet import ParquetWriter
+        import pyarrow.parquet
     except ImportError as error:
         raise DependencyError(
             "Parquet needs pyarrow; get it with: pip install 'i3d-rgb-tf[parquet]', or write .jsonl"
         ) from error
-    schema = _schema(made_with)
-    with ParquetWriter(path, schema) as writer:
+    schema = _schema(made_with["task"], made_with["settings"]).with_metadata(
+        {"i3d_rgb_tf": json.dumps(made_with)}
+    )
+    with pyarrow.parquet.ParquetWriter(path, schema) as writer:
         for held in _groups(rows):
-            plain = [{name: _plain(value) for name, value in row.items()} for row in held]
-            writer.write_table(pyarrow.Table.from_pylist(plain, schema=schema))
+            writer.write_table(_table(held, schema))
+
+
+def result_table(
+    rows: list[dict[str, Any]],
+    task: BatchTask,
+    settings: dict[str, Any],
+    others: Mapping[str, Iterable[Any]],
+) -> Any:
+    """Return rows, and other columns after the video, as ``pyarrow.Table``.
+
+    Parameters
+    ----------
+    rows
+        As `i3d_rgb_tf.batch.merge.merge` describes them.
+    task, settings
+        What they were made with, as in the ``settings.json`` of a folder.
+    others
+        Values of other columns by their names; arrays become lists.
+    """
+    import pyarrow
+
+    table = _table(rows, _schema(task, settings))
+    for place, (name, values) in enumerate(others.items(), start=1):
+        column = pyarrow.array([_plain(value) for value in values])
+        table = table.add_column(place, name, column)
+    return table
+
+
+def _table(rows: list[dict[str, Any]], schema: Any) -> Any:
+    import pyarrow
+
+    plain = [{name: _plain(value) for name, value in row.items()} for row in rows]
+    return pyarrow.Table.from_pylist(plain, schema=schema)
 
 
 def _groups(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
@@ -66,7 +100,7 @@ def _plain(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else value
 
 
-def _schema(made_with: dict[str, Any]) -> Any:
+def _schema(task: BatchTask, settings: dict[str, Any]) -> Any:
     import pyarrow
 
     fields: dict[str, Any] = {
@@ -74,10 +108,9 @@ def _schema(made_with: dict[str, Any]) -> Any:
         "error": pyarrow.string(),
         "num_frames": pyarrow.int64(),
         "duration_seconds": pyarrow.float64(),
-        **_COLUMNS[made_with["task"]](pyarrow, made_with["settings"]),
+        **_COLUMNS[task](pyarrow, settings),
     }
-    metadata = {"i3d_rgb_tf": json.dumps(made_with)}
-    return pyarrow.schema(fields.items(), metadata=metadata)
+    return pyarrow.schema(fields.items())
 
 
 def _classify(arrow: Any, _: dict[str, Any]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from i3d_rgb_tf.storage import storage_errors
 from i3d_rgb_tf.version import __version__
 from i3d_rgb_tf.video.object_stores import check_packages
 
-__all__ = ["SHARDS", "Plan", "Run", "claim_folder", "read_settings"]
+__all__ = ["SHARDS", "Plan", "Run", "check_claim", "claim_folder", "read_settings"]
 
 _SETTINGS = "settings.json"
 SHARDS = "shards"
@@ -214,7 +214,20 @@ def claim_folder(folder: Folder, made_with: dict[str, Any]) -> None:
     folder.check_writable()
     text = json.dumps(made_with, indent=1) + "\n"
     if not folder.create(_SETTINGS, text.encode()):
-        _check_same(folder.locate(_SETTINGS), read_settings(folder), made_with)
+        check_claim(folder, made_with)
+
+
+def check_claim(folder: Folder, made_with: dict[str, Any]) -> None:
+    """Raise unless a folder is one for results that are made with these settings.
+
+    Raises
+    ------
+    DatasetError
+        It is one for others, or for none.
+    StorageError
+        It cannot be read.
+    """
+    _check_same(folder.locate(_SETTINGS), read_settings(folder), made_with)
 
 
 def read_settings(folder: Folder) -> dict[str, Any]:

@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from i3d_rgb_tf.choices import BATCH_TASKS, BatchTask
+from i3d_rgb_tf.choices import BATCH_ENGINES, BATCH_TASKS, BatchEngine, BatchTask
 
 if TYPE_CHECKING:
-    from i3d_rgb_tf.batch.results import Result
-    from i3d_rgb_tf.batch.run import Plan
+    from i3d_rgb_tf.batch.run import Plan, Run
     from i3d_rgb_tf.batch.shards import Shard
     from i3d_rgb_tf.batch.tasks import Settings
 
@@ -25,6 +24,7 @@ EXAMPLES = """\
   i3d-rgb-tf batch classify --list videos.txt --output-dir actions
   find videos -name '*.mp4' | i3d-rgb-tf batch features --list - --output-dir features
   i3d-rgb-tf batch timeline --list videos.csv --column path --shard 2/4 --output-dir times
+  i3d-rgb-tf batch classify --list videos.txt --output-dir actions --engine ray
   i3d-rgb-tf batch check --list videos.txt --quick
   i3d-rgb-tf batch merge actions
   i3d-rgb-tf batch TASK --help                more about one of them
@@ -97,6 +97,17 @@ def _add_task(parser: argparse.ArgumentParser, task: BatchTask) -> None:
     parser.add_argument(
         "--retry-failed", action="store_true", help="try the videos again that could not be read"
     )
+    parser.add_argument(
+        "--engine",
+        choices=BATCH_ENGINES,
+        default=BATCH_ENGINES[0],
+        help="infer in this process, or on a Ray cluster with a process per core, or per --threads "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--address",
+        help="Ray cluster, auto for the one of this machine (default: one of this machine alone)",
+    )
     add_model(parser)
     adders = {
         "classify": classify.add_settings,
@@ -165,6 +176,8 @@ def _run_task(arguments: argparse.Namespace) -> int:
     from i3d_rgb_tf.batch.shards import WHOLE, list_digest
     from i3d_rgb_tf.commands.models import open_model
 
+    if arguments.address and arguments.engine != "ray":
+        arguments.fail("--address needs --engine ray")
     settings = _settings(arguments)
     shard = arguments.shard or WHOLE
     listed = read_list(arguments.list, arguments.column)
@@ -176,9 +189,24 @@ def _run_task(arguments: argparse.Namespace) -> int:
     claim_folder(batch.folder, made_with)
     batch.mark(shard, digest, finished=False)
     plan = batch.plan(videos, made_with, retry_failed=arguments.retry_failed)
-    num_failed = _show(batch.infer(plan.pending, made_with), plan)
+    num_failed = _show(_infer(batch, plan.pending, made_with, arguments), plan)
     batch.mark(shard, digest, finished=True)
     return 1 if num_failed else 0
+
+
+def _infer(
+    batch: Run, videos: list[str], made_with: dict[str, Any], arguments: argparse.Namespace
+) -> Iterator[str | None]:
+    """Yield the error of each video, or None."""
+    from i3d_rgb_tf.batch.cluster import OWN_CLUSTER, infer_on_cluster
+
+    engines: dict[BatchEngine, Callable[[], Iterator[str | None]]] = {
+        "local": lambda: (each.error for each in batch.infer(videos, made_with)),
+        "ray": lambda: infer_on_cluster(
+            batch, videos, made_with, address=arguments.address or OWN_CLUSTER
+        ),
+    }
+    return engines[arguments.engine]()
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
@@ -193,7 +221,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     return readers[arguments.task](arguments)
 
 
-def _show(results: Iterable[Result], plan: Plan) -> int:
+def _show(errors: Iterable[str | None], plan: Plan) -> int:
     """Print an error for each video that cannot be read, a summary, and return how many failed."""
     from time import monotonic
 
@@ -201,10 +229,10 @@ def _show(results: Iterable[Result], plan: Plan) -> int:
 
     start = monotonic()
     failed = 0
-    for result in _with_rate(results, len(plan.pending)):
-        if result.error is not None:
+    for error in _with_rate(errors, len(plan.pending)):
+        if error is not None:
             failed += 1
-            print_error(result.error)
+            print_error(error)
     done = len(plan.pending)
     per_hour = done * _HOUR_SECONDS / max(monotonic() - start, 1e-9)
     rate = f", {per_hour:.0f} videos per hour" if done else ""
@@ -216,8 +244,8 @@ def _show(results: Iterable[Result], plan: Plan) -> int:
     return failed + plan.num_failed
 
 
-def _with_rate(results: Iterable[Result], count: int) -> Iterator[Result]:
-    """Yield each result beside a bar with the videos per hour and the time that is left."""
+def _with_rate(errors: Iterable[str | None], count: int) -> Iterator[str | None]:
+    """Yield each error beside a bar with the videos per hour and the time that is left."""
     from tqdm import tqdm
 
     from i3d_rgb_tf.commands.terminal import exact_stream
@@ -225,9 +253,9 @@ def _with_rate(results: Iterable[Result], count: int) -> Iterator[Result]:
     stream = exact_stream(sys.stderr)
     style = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} videos, {remaining} left{postfix}"
     with tqdm(total=count, disable=None, bar_format=style, file=stream) as progress:
-        for result in results:
+        for error in errors:
             with progress.external_write_mode(file=stream):
-                yield result
+                yield error
             progress.update()
             rate = progress.format_dict["rate"] or 0
             progress.set_postfix_str(f"{rate * _HOUR_SECONDS:.0f} videos per hour", refresh=False)
