@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from i3d_rgb_tf import cores
-from i3d_rgb_tf.cores import core_quota, limit_cores, num_usable_cores
+from i3d_rgb_tf.cores import core_quota, limit_cores, num_system_cores, num_usable_cores
 
 
 def bind_to(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
@@ -43,6 +43,7 @@ def test_a_process_can_use_fewer_cores_than_it_may(
     limit_cores(most)
 
     assert num_usable_cores() == expected
+    assert num_system_cores() == 8, "its children may use all"
 
 
 def test_a_quota_counts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import shlex
 import socket
 import sys
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -32,6 +33,7 @@ from i3d_rgb_tf.cli import build_parser, main
 from i3d_rgb_tf.errors import ClusterError, DependencyError
 from i3d_rgb_tf.model import load_model
 from i3d_rgb_tf.ray import Classify, Features, Timeline
+from object_storage import ObjectServer
 from videos import gray, write_video
 
 
@@ -76,7 +78,11 @@ def test_a_worker_reads_names_that_are_not_text(tmp_path: Path, job: _Job) -> No
     video = tmp_path / os.fsdecode(b"\xff.mp4")
     write_video(video, [gray(100)] * 12)
 
-    assert _Worker(job)(batch_of(video)) == {"error": [""], "fault": [""]}
+    assert _Worker(job)(batch_of(video)) == {
+        "video": [os.fsencode(video)],
+        "error": [""],
+        "fault": [""],
+    }
     assert (tmp_path / "out" / result_name(str(video), ".json")).exists()
 
 
@@ -105,6 +111,17 @@ def test_a_machine_that_does_not_see_the_folder_stops_the_run(
 
     assert f"{tmp_path / 'elsewhere'} has no settings.json" in fault
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_machine_without_the_current_folder_stops_the_run(
+    tmp_path: Path, job: _Job, archive: Path
+) -> None:
+    elsewhere = replace(job, place=tmp_path / "nowhere")
+
+    (fault,) = _Worker(elsewhere)(batch_of(archive / "0" / "a0.mp4"))["fault"]
+
+    assert f"cannot read {tmp_path / 'nowhere'}: No such file or directory" in fault
+    assert list(job.folder.list("results")) == []
 
 
 def test_a_machine_without_the_model_stops_the_run(
@@ -162,6 +179,16 @@ def test_an_address_without_a_cluster_is_one_line(
         assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
 
 
+def test_another_server_is_no_cluster(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(shutdown=lambda: None))
+    monkeypatch.setitem(sys.modules, "ray.data", SimpleNamespace())
+    with ObjectServer() as server:
+        address = server.url.removeprefix("http://")
+
+        with pytest.raises(ClusterError, match=f"no Ray cluster at {address}: another server"):
+            list(infer_on_cluster(run, ["a.mp4"], run.describe(), address=address))
+
+
 def test_without_ray_the_error_says_how_to_get_it(
     run: Run, archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,6 +196,11 @@ def test_without_ray_the_error_says_how_to_get_it(
 
     with pytest.raises(DependencyError, match=r"pip install 'i3d-rgb-tf\[ray\]'"):
         list(infer_on_cluster(run, [str(archive)], run.describe()))
+
+    listing, out = str(archive / "list.txt"), Path(run.folder.locate(""))
+    options = ["-m", str(run.model.path), "--list", listing, "-o", str(out), "--engine", "ray"]
+    assert main(["batch", "classify", *options]) == 1
+    assert not out.exists(), "it is known before the work"
 
 
 def test_an_address_is_for_ray_only(
@@ -194,6 +226,9 @@ def test_a_stage_adds_the_columns_of_the_results_and_keeps_the_others(
             "video": np.array([str(good), str(missing)]),
             "label": np.array([3, 4]),
             "box": np.array([[1, 2], [3, 4]]),
+            "taken": np.array(["2026-11-27", "2026-11-28"], "datetime64[s]"),
+            "picture": np.zeros((2, 3, 4), np.uint8),
+            "error": np.array(["of an earlier stage", ""]),
         }
     )
 
@@ -201,6 +236,9 @@ def test_a_stage_adds_the_columns_of_the_results_and_keeps_the_others(
     assert first["video"] == str(good)
     assert first["error"] is None
     assert (first["label"], first["box"]) == (3, [1, 2])
+    assert first["taken"] == datetime(2026, 11, 27)  # noqa: DTZ001 (NumPy has no time zone)
+    assert first["picture"] == [[0] * 4] * 3
+    assert len(set(table.column_names)) == len(table.column_names)
     expected = load_model(quick_model).classify(good, top_k=2)
     labels = [each.label for each in expected.predictions]
     assert [each["label"] for each in first["predictions"]] == labels

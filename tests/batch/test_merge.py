@@ -133,6 +133,12 @@ def test_another_ending_is_wrong_usage(out: Path, capsys: pytest.CaptureFixture[
     assert "--output is all.xlsx, expected an ending of .parquet, .jsonl" in capsys.readouterr().err
 
 
+def test_a_url_is_no_file(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["batch", "merge", str(out), "-o", "s3://bucket/all.parquet"])
+    assert "s3://bucket/all.parquet is a URL, expected a file" in capsys.readouterr().err
+
+
 def test_without_pyarrow_the_error_says_how_to_get_it(
     out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from i3d_rgb_tf.batch.folders import open_folder
 from i3d_rgb_tf.batch.results import RESULTS, result_name
 from i3d_rgb_tf.cli import main
-from i3d_rgb_tf.errors import StorageError
+from i3d_rgb_tf.errors import I3DError
 from i3d_rgb_tf.video import object_stores
 from media import ffmpeg
 from object_storage import FAULTS, ObjectServer, put_objects, s3_environment, s3_server
@@ -168,7 +169,7 @@ def test_a_video_that_was_repaired_has_no_error_beside_its_result(
     assert main(["batch", "classify", *options]) == 1
     video.write_bytes(clip.read_bytes())
 
-    assert main(["batch", "classify", *options]) == 0
+    assert main(["batch", "classify", *options, "--retry-failed"]) == 0
 
     objects = stored(f"{bucket}/out")
     assert [name for name in objects if name.startswith(RESULTS)] == [
@@ -183,11 +184,38 @@ def test_of_several_that_create_an_object_one_succeeds(
     assert folder.create("settings.json", b"first")
     assert not folder.create("settings.json", b"second")
     # Another process creates it after this one has looked.
-    monkeypatch.setattr(type(folder), "open", lambda *_: None)
+    looks, look = iter([True]), type(folder).open
+    monkeypatch.setattr(
+        type(folder), "open", lambda *given: None if next(looks, False) else look(*given)
+    )
 
     assert not folder.create("settings.json", b"third")
 
     assert stored(f"{bucket}/out") == {"settings.json": b"first"}
+
+
+def test_a_folder_is_one_however_it_is_named_and_whatever_is_beside_it(bucket: str) -> None:
+    folder = open_folder(f"{bucket.upper()[:2]}{bucket[2:]}//a b/%#?//")
+    names = ["results/ab/one.json", "results/cd/two.json"]
+    others = ["results/", "results/.keep", "results2/three.json"]
+    for name in (*names, *others):
+        fsspec.filesystem("s3").pipe_file(f"clips/a b/%#?/{name}", b"")
+
+    assert list(folder.list("results")) == names
+    assert folder.locate("x") == "s3://clips/a b/%#?/x"
+    assert list(open_folder(f"{bucket}/a b").list("results")) == []
+    assert str(pickle.loads(pickle.dumps(folder))) == str(folder)
+
+
+def test_nothing_is_removed_where_nothing_is(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = open_folder(f"{bucket}/out")
+    folder.create("a.json", b"")
+
+    folder.remove("a.json")
+    monkeypatch.setattr(type(folder._system), "rm_file", None)
+    folder.remove("a.json")
+
+    assert stored(f"{bucket}/out") == {}
 
 
 def test_an_object_is_written_whole_or_not_at_all(bucket: str) -> None:
@@ -225,12 +253,14 @@ def test_a_missing_package_stops_before_the_work(
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("https://user:secret@host/out", "cannot write https://host/out: a web server takes no"),
-        ("nowhere://out", "fsspec does not know nowhere://"),
+        ("https://user:secret@host/out", "cannot write to https://, expected a folder, or object"),
+        ("memory://out", "cannot write to memory://, expected a folder, or object storage: s3://"),
+        ("s3://user:secret@bucket/out", "has a password, expected none; give it in the environ"),
+        ("gs://bucket/out", "the package for gs:// is missing"),
     ],
 )
 def test_a_folder_that_cannot_be_written_is_refused(url: str, message: str) -> None:
-    with pytest.raises(StorageError, match=message) as caught:
+    with pytest.raises(I3DError, match=message) as caught:
         open_folder(url)
 
     assert "secret" not in str(caught.value)

@@ -6,7 +6,7 @@ import math
 import os
 from pathlib import Path
 
-__all__ = ["core_quota", "limit_cores", "num_usable_cores"]
+__all__ = ["core_quota", "limit_cores", "num_system_cores", "num_usable_cores"]
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_CGROUPS = Path("/proc/self/cgroup")
@@ -17,11 +17,18 @@ _limit: int | None = None
 def num_usable_cores() -> int:
     """Return the number of cores this process may use, at least 1.
 
+    It is that of `num_system_cores`, unless `limit_cores` has set a lower one.
+    """
+    return min(filter(None, (num_system_cores(), _limit)))
+
+
+def num_system_cores() -> int:
+    """Return the number of cores that the system gives this process and its children, at least 1.
+
     Linux can bind a process to some of the cores, and a container can have a quota of processor
     time; macOS and Windows do not report this, so there it is the number of cores of the machine.
-    `limit_cores` may have set a lower number.
     """
-    return min(filter(None, (_bound_cores(), core_quota(), _limit)))
+    return min(filter(None, (_bound_cores(), core_quota())))
 
 
 def limit_cores(most: int) -> None:

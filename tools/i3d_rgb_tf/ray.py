@@ -16,6 +16,7 @@ Each actor holds one model, and infers with as many threads as Ray gives it core
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -74,7 +75,7 @@ class _Stage:
         ----------
         batch
             Columns as Ray gives them by default, ``numpy``; ``video`` has paths or URLs. The others
-            stay.
+            stay, unless they have the name of one below.
 
         Returns
         -------
@@ -90,7 +91,7 @@ class _Stage:
             The package for a URL is missing.
         """
         task = TASKS[self._task]
-        videos = [str(each) for each in batch["video"]]
+        videos = [os.fsdecode(each) for each in batch["video"]]
         rows: list[dict[str, Any]] = [
             {"video": video, "error": str(found)}
             if isinstance(found, VideoError)

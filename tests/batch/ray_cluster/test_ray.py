@@ -21,6 +21,7 @@ from ray.cluster_utils import Cluster
 from i3d_rgb_tf.batch.results import RESULTS, key_in_name
 from i3d_rgb_tf.batch.shards import video_key
 from i3d_rgb_tf.cli import main
+from i3d_rgb_tf.cores import num_system_cores
 from i3d_rgb_tf.ray import Classify
 
 # Of Ray itself.
@@ -203,3 +204,68 @@ def test_a_stage_of_a_pipeline_writes_the_same_table(
     table = pyarrow.parquet.read_table(Path(out, "results.parquet")).sort_by("video").to_pylist()
     assert [row.pop("number") for row in found] == [videos.index(row["video"]) for row in table]
     assert found == table
+
+
+def test_a_video_that_ends_its_process_is_reported_and_the_rest_goes_on(
+    tmp_path: Path, quick_model: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Every worker imports this; it stands for a crash, or for too little memory.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, pathlib, sys\n"
+        "stat = pathlib.Path.stat\n"
+        "def crash(path, **options):\n"
+        "    if path.name == 'crash.mp4' and 'default_worker.py' in sys.argv[0]:\n"
+        "        os._exit(139)\n"
+        "    return stat(path, **options)\n"
+        "pathlib.Path.stat = crash\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    crash, good = tmp_path / "crash.mp4", sorted(archive.glob("*/*.mp4"))
+    shutil.copyfile(good[0], crash)
+    listing, out = tmp_path / "list.txt", tmp_path / "out"
+    listing.write_text("".join(f"{video}\n" for video in (*good[:3], crash, *good[3:])))
+
+    process = start(quick_model, listing, out)
+    output, errors = process.communicate(timeout=SECONDS)
+
+    assert process.returncode == 1
+    assert output.startswith(f"{len(good)} done, 1 failed, ")
+    (line,) = (each for each in errors.splitlines() if each.startswith("i3d-rgb-tf: error: "))
+    assert f"{crash} has no result: the process that read it was ended each time; try it" in line
+    assert len(contents(out)) == len(good)
+
+
+@pytest.mark.parametrize("delay", [0, 1, 3])
+def test_a_run_that_is_terminated_while_ray_starts_says_so(
+    tmp_path: Path, quick_model: Path, long_list: Path, delay: int
+) -> None:
+    process = start(quick_model, long_list, tmp_path / "out")
+    end = time.monotonic() + SECONDS
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    # The first process of Ray.
+    while not children.read_text():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    time.sleep(delay)
+    process.terminate()
+    _, errors = process.communicate(timeout=SECONDS)
+
+    assert process.returncode == 143, errors
+    assert "Traceback" not in errors
+
+
+def test_threads_are_those_of_each_process(
+    tmp_path: Path, quick_model: Path, archive: Path
+) -> None:
+    script = (
+        "from i3d_rgb_tf.batch.cluster import _cluster, _num_workers\n"
+        "from i3d_rgb_tf.cores import limit_cores\n"
+        "limit_cores(1)\n"
+        "with _cluster('local') as ray:\n"
+        "    count = _num_workers(ray, 1)\n"
+        "print(count)"
+    )
+    command = [sys.executable, "-c", script]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert found.stdout == f"{num_system_cores()}\n"

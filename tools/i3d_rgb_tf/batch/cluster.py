@@ -7,9 +7,8 @@ import os
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from i3d_rgb_tf.batch.folders import Folder
 from i3d_rgb_tf.batch.run import Run, check_claim
 from i3d_rgb_tf.batch.tasks import Settings
 from i3d_rgb_tf.choices import BatchTask
-from i3d_rgb_tf.cores import num_usable_cores
+from i3d_rgb_tf.cores import num_system_cores
 from i3d_rgb_tf.errors import (
     ClusterError,
     DependencyError,
@@ -28,16 +27,24 @@ from i3d_rgb_tf.errors import (
 )
 from i3d_rgb_tf.inference.networks import NetworkOptions, Networks
 from i3d_rgb_tf.model import Model
+from i3d_rgb_tf.storage import storage_errors
 
-__all__ = ["OWN_CLUSTER", "assigned_cores", "infer_on_cluster"]
+__all__ = ["OWN_CLUSTER", "assigned_cores", "import_ray", "infer_on_cluster"]
 
 OWN_CLUSTER = "local"
 """Address of a cluster of this machine alone, which begins and ends with the run."""
 _MOST_BLOCKS = 10_000
 """Parts that the list is handed out in: a video each, if they are enough."""
 
+_ROUNDS = 3
+"""How often videos are handed out whose process was ended: its machine was lost, or they are too
+large for its memory, or crash it."""
 _MOST_SECONDS = 20.0
 """Longest wait for the machine that leads a cluster."""
+_HTTP_2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+"""How a client of gRPC, which Ray speaks, begins: with a frame of no settings."""
+_TEXT = (b"H", b"<")
+"""How other web servers answer that: ``HTTP/1.1 505`` or ``<!DOCTYPE html>``."""
 _ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 """What Ray reads when it is imported, unless it is given: nothing is sent or printed."""
 
@@ -63,8 +70,7 @@ class _Worker:
         self._fault = ""
         self._made_with = job.made_with
         try:
-            # Where all is in object storage, no folder need be the same.
-            with suppress(FileNotFoundError):
+            with storage_errors(job.place, "read"):
                 os.chdir(job.place)
             model = Model(Networks(job.model, job.options))
             self._run = Run(job.task, job.settings, model, job.folder)
@@ -72,9 +78,10 @@ class _Worker:
         except I3DError as error:
             self._fault = str(error)
 
-    def __call__(self, batch: Any) -> dict[str, list[str]]:
+    def __call__(self, batch: Any) -> dict[str, list[Any]]:
         """Return the error of each video, and what stops the run; both are empty if all is well."""
-        videos = [os.fsdecode(each) for each in batch["video"].to_pylist()]
+        names = batch["video"].to_pylist()
+        videos = [os.fsdecode(each) for each in names]
         errors = [""] * len(videos)
         try:
             if not self._fault:
@@ -82,8 +89,8 @@ class _Worker:
                 errors = [each.error or "" for each in results]
         except I3DError as error:
             self._fault = str(error)
-        fault = f"{os.uname().nodename}: {self._fault}" if self._fault else ""
-        return {"error": errors, "fault": [fault] * len(videos)}
+        fault = f"{socket.gethostname()}: {self._fault}" if self._fault else ""
+        return {"video": names, "error": errors, "fault": [fault] * len(videos)}
 
 
 def infer_on_cluster(
@@ -93,7 +100,8 @@ def infer_on_cluster(
 
     Each model infers in a process of its own, with so many threads as the model of `run` has, 1 by
     default; the machines hold as many of them as their cores allow. A video that was in hand on a
-    machine that is lost is inferred again on another.
+    machine that is lost is inferred again on another. One whose process ends each time has no
+    result, and an error that is not written: the next run tries it again.
 
     Parameters
     ----------
@@ -127,16 +135,26 @@ def infer_on_cluster(
         run.task,
         run.settings,
         run.model.path,
-        replace(options, num_threads=options.num_threads or 1),
+        # Each has one video at a time.
+        replace(options, num_threads=options.num_threads or 1, performance_hint="LATENCY"),
         run.folder,
         made_with,
         Path.cwd(),
     )
-    with _cluster(address) as ray:
-        for row in _rows(ray, job, [os.fsencode(video) for video in videos]):
-            if row["fault"]:
-                raise ClusterError(row["fault"])
-            yield row["error"] or None
+    missing = dict.fromkeys(map(os.fsencode, videos))
+    # What Ray says of a machine that is lost is no part of the output.
+    with redirect_stdout(sys.stderr), _cluster(address) as ray:
+        for _ in range(_ROUNDS):
+            for row in _rows(ray, job, list(missing)):
+                if row["fault"]:
+                    raise ClusterError(row["fault"])
+                del missing[row["video"]]
+                yield row["error"] or None
+    for video in missing:
+        yield (
+            f"{os.fsdecode(video)} has no result: the process that read it was ended each time; "
+            "try it alone, with --engine local"
+        )
 
 
 def assigned_cores() -> int | None:
@@ -148,11 +166,14 @@ def assigned_cores() -> int | None:
     return max(1, int(cores)) if cores else None
 
 
-def _rows(ray: Any, job: _Job, videos: list[bytes]) -> Iterator[dict[str, str]]:
+def _rows(ray: Any, job: _Job, videos: list[bytes]) -> Iterator[dict[str, Any]]:
+    if not videos:
+        return
     num_threads = job.options.num_threads or 1
-    count = _num_workers(ray, num_threads)
+    count = min(_num_workers(ray, num_threads), len(videos))
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
+    context.max_errored_blocks = -1
     # What fails is raised.
     for handler in logging.getLogger("ray.data").handlers:
         if isinstance(handler, logging.StreamHandler):
@@ -166,7 +187,10 @@ def _rows(ray: Any, job: _Job, videos: list[bytes]) -> Iterator[dict[str, str]]:
         batch_size=1,
         batch_format="pyarrow",
         num_cpus=num_threads,
-        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(count, len(videos))),
+        # With a smaller pool at the end, a process that was lost finds a free core.
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=count, initial_size=count),
+        # Without a limit, a video that ends its process would never be given up.
+        max_task_retries=1,
     )
     yield from dataset.iter_rows()
 
@@ -177,7 +201,7 @@ def _num_workers(ray: Any, num_threads: int) -> int:
     if not count:
         raise ClusterError(
             f"no machine of the cluster has {num_threads} cores, the largest has "
-            f"{max(cores, default=0)}; give fewer --threads"
+            f"{max(cores, default=0)}; give fewer --threads, or start larger machines"
         )
     return count
 
@@ -185,9 +209,9 @@ def _num_workers(ray: Any, num_threads: int) -> int:
 @contextmanager
 def _cluster(address: str) -> Iterator[Any]:
     """Give the module ray, connected to a cluster, and translate its errors."""
-    ray = _import_ray()
+    ray = import_ray()
     _check_reachable(address)
-    own = {"num_cpus": num_usable_cores(), "include_dashboard": False}
+    own = {"num_cpus": num_system_cores(), "include_dashboard": False}
     try:
         with _same_signals(), silent_standard_error():
             ray.init(
@@ -196,9 +220,7 @@ def _cluster(address: str) -> Iterator[Any]:
                 logging_level="ERROR",
                 **(own if address == OWN_CLUSTER else {}),
             )
-        # What Ray says of a machine that is lost is no part of the output.
-        with redirect_stdout(sys.stderr):
-            yield ray
+        yield ray
     except I3DError:
         raise
     except Exception as error:
@@ -219,14 +241,25 @@ def _check_reachable(address: str) -> None:
         # Ray knows where it is.
         return
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_MOST_SECONDS).close()
+        place = (host.strip("[]"), int(port))
+        with socket.create_connection(place, timeout=_MOST_SECONDS) as connection:
+            connection.sendall(_HTTP_2)
+            if connection.recv(1) in _TEXT:
+                raise ConnectionError("another server answers, such as Ray's dashboard")
     except (OSError, OverflowError) as error:
         raise ClusterError(
             f"there is no Ray cluster at {given}: {error}; check the address, and that it runs"
         ) from error
 
 
-def _import_ray() -> Any:
+def import_ray() -> Any:
+    """Return the module ray.
+
+    Raises
+    ------
+    DependencyError
+        It is not installed.
+    """
     os.environ.update({**_ENVIRONMENT, **os.environ})
     try:
         import ray
@@ -240,12 +273,15 @@ def _import_ray() -> Any:
 
 @contextmanager
 def _same_signals() -> Iterator[None]:
-    """Restore the handler of SIGTERM, which Ray replaces by its own."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    handler = signal.getsignal(signal.SIGTERM)
+    """Keep the handler of SIGTERM, which Ray would replace by its own."""
+    set_handler = signal.signal
+
+    def keep(number: int, handler: Any) -> Any:
+        is_ours = number == signal.SIGTERM
+        return signal.getsignal(number) if is_ours else set_handler(number, handler)
+
+    signal.signal = keep  # type: ignore[assignment]
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, handler)
+        signal.signal = set_handler

@@ -5,22 +5,21 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TypeVar
+from typing import Any, BinaryIO, Protocol
 
-from i3d_rgb_tf.errors import DependencyError, StorageError, VideoError
+from i3d_rgb_tf.errors import I3DError, StorageError
 from i3d_rgb_tf.storage import check_writable, create_file, replaced_file, storage_errors
-from i3d_rgb_tf.video.object_stores import attempt, connect, public_url
+from i3d_rgb_tf.video.object_stores import WITH_CONTAINER, connect
 from i3d_rgb_tf.video.server_errors import describe
 
 __all__ = ["Folder", "open_folder"]
 
-_WEB = ("http://", "https://")
-_Result = TypeVar("_Result")
+_STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss")
+"""Schemes of stores whose objects are written whole."""
 
 
 class Folder(Protocol):
@@ -124,47 +123,54 @@ class _StoredFolder:
     is_local = False
 
     def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
-        self._name = public_url(self._url)
-        if url.lower().startswith(_WEB):
+        scheme, _, rest = url.partition("://")
+        host, *parts = (part for part in rest.split("/") if part)
+        self._url = "/".join([f"{scheme.lower()}://{host}", *parts])
+        if scheme.lower() not in _STORES:
             raise StorageError(
-                f"cannot write {self._name}: a web server takes no files; expected a folder, or "
-                "object storage such as s3://bucket/folder"
+                f"cannot write to {scheme}://, expected a folder, or object storage: "
+                f"{', '.join(f'{store}://' for store in _STORES)}"
+            )
+        if "@" in host and scheme.lower() not in WITH_CONTAINER:
+            raise StorageError(
+                "the URL of the output folder has a password, expected none; give it in the "
+                "environment"
             )
         try:
-            self._system, self._root = connect(self._url, self._name)
-        except VideoError as error:
-            raise StorageError(str(error)) from error
+            self._system, self._root = connect(self._url, self._url)
+        except I3DError:
+            raise
+        except Exception as error:
+            raise self._error("write", "", error) from error
 
     def __str__(self) -> str:
-        return self._name
+        return self._url
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _StoredFolder, (self._url,)
 
     def locate(self, name: str) -> str:
-        return f"{self._name}/{name}"
+        return f"{self._url}/{name}"
 
     def check_writable(self) -> None:
         """Do nothing: the settings are written at once."""
 
     def list(self, place: str) -> Iterator[str]:
+        top = f"{self._root}/"
         self._system.invalidate_cache()
-        try:
-            # It may take as long as it needs: a thousand objects are listed with each request.
-            found = self._system.find(f"{self._root}/{place}")
-        except Exception as error:
-            raise self._error("read", place, error) from error
-        return iter(sorted(path.removeprefix(f"{self._root}/") for path in found))
+        with self._errors("read", place):
+            found = self._system.find(f"{top}{place}")
+        names = (path.removeprefix(top) for path in found if path.startswith(f"{top}{place}/"))
+        # A store may hold an object for the folder itself.
+        shown = (name for name in names if not name.rpartition("/")[2].startswith("."))
+        return iter(sorted(name for name in shown if not name.endswith("/")))
 
     def open(self, name: str) -> BinaryIO | None:
-        try:
-            content = self._call("read", name, partial(self._system.cat_file, self._path(name)))
-        except StorageError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
+        with self._errors("read", name):
+            try:
+                return io.BytesIO(self._system.cat_file(f"{self._root}/{name}"))
+            except FileNotFoundError:
                 return None
-            raise
-        return io.BytesIO(content)
 
     @contextmanager
     def replaced(self, name: str) -> Iterator[Path]:
@@ -172,37 +178,35 @@ class _StoredFolder:
             temporary = Path(folder, "file")
             temporary.touch()
             yield temporary
-            put = partial(self._system.put_file, str(temporary), self._path(name))
-            self._call("write", name, put)
+            with self._errors("write", name):
+                self._system.put_file(str(temporary), f"{self._root}/{name}")
 
     def create(self, name: str, content: bytes) -> bool:
         # Not all stores know the condition that nothing is there.
         if self.open(name):
             return False
-        put = partial(self._system.pipe_file, self._path(name), content, mode="create")
         try:
-            self._call("write", name, put)
-        except StorageError as error:
-            if isinstance(error.__cause__, FileExistsError):
+            with self._errors("write", name):
+                self._system.pipe_file(f"{self._root}/{name}", content, mode="create")
+        except StorageError:
+            # Others may create it at the same time; how stores refuse this differs.
+            if self.open(name):
                 return False
             raise
         return True
 
     def remove(self, name: str) -> None:
-        try:
-            self._call("remove", name, partial(self._system.rm_file, self._path(name)))
-        except StorageError as error:
-            if not isinstance(error.__cause__, FileNotFoundError):
-                raise
+        path = f"{self._root}/{name}"
+        with self._errors("remove", name):
+            # Where there is none, the right to remove objects may be missing, too.
+            if self._system.exists(path):
+                self._system.rm_file(path)
 
-    def _path(self, name: str) -> str:
-        return f"{self._root}/{name}"
-
-    def _call(self, action: str, name: str, call: Callable[[], _Result]) -> _Result:
+    @contextmanager
+    def _errors(self, action: str, name: str) -> Iterator[None]:
+        """Turn an error of the body into one that names the object."""
         try:
-            return attempt(call, self._url)
-        except DependencyError:
-            raise
+            yield
         except Exception as error:
             raise self._error(action, name, error) from error
 

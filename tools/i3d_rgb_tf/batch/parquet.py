@@ -53,7 +53,7 @@ def result_table(
     settings: dict[str, Any],
     others: Mapping[str, Iterable[Any]],
 ) -> Any:
-    """Return rows, and other columns after the video, as ``pyarrow.Table``.
+    """Return rows, with other columns after their own, as ``pyarrow.Table``.
 
     Parameters
     ----------
@@ -62,15 +62,23 @@ def result_table(
     task, settings
         What they were made with, as in the ``settings.json`` of a folder.
     others
-        Values of other columns by their names; arrays become lists.
+        Values of other columns by their names; those with names of the rows' own are left out.
     """
     import pyarrow
 
     table = _table(rows, _schema(task, settings))
-    for place, (name, values) in enumerate(others.items(), start=1):
-        column = pyarrow.array([_plain(value) for value in values])
-        table = table.add_column(place, name, column)
+    for name, values in others.items():
+        if name not in table.column_names:
+            table = table.append_column(name, _column(pyarrow, values))
     return table
+
+
+def _column(arrow: Any, values: Iterable[Any]) -> Any:
+    try:
+        return arrow.array(values)
+    except (TypeError, ValueError, arrow.ArrowNotImplementedError):
+        # Arrays of several dimensions.
+        return arrow.array([_plain(value) for value in values])
 
 
 def _table(rows: list[dict[str, Any]], schema: Any) -> Any:

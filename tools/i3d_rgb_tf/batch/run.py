@@ -174,8 +174,7 @@ class Run:
 
     def _is_finished(self, video: str, names: set[str], made_with: dict[str, Any]) -> bool:
         name = result_name(video, TASKS[self.task].suffix)
-        if name in names and not self.folder.is_local:
-            # It is whole, and the settings are those of the folder.
+        if self._is_trusted(name, names):
             return True
         result = self._find(name, names, made_with)
         if result is None or result.error is not None:
@@ -189,10 +188,17 @@ class Run:
         return True
 
     def _has_failed(self, video: str, names: set[str], made_with: dict[str, Any]) -> bool:
-        result = self._find(result_name(video, ERROR_SUFFIX), names, made_with)
+        name = result_name(video, ERROR_SUFFIX)
+        if self._is_trusted(name, names):
+            return True
+        result = self._find(name, names, made_with)
         if result is None:
             return False
         return result.file.is_still(video) if result.file else VideoFile.of(video) is None
+
+    def _is_trusted(self, name: str, names: set[str]) -> bool:
+        """Return whether a file is there and too costly to read; it is whole, in any case."""
+        return name in names and not self.folder.is_local
 
     def _find(self, name: str, names: set[str], made_with: dict[str, Any]) -> Result | None:
         result = read_result(self.folder, name, arrays=False) if name in names else None

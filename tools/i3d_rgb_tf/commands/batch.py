@@ -147,10 +147,19 @@ def _add_merge(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o",
         "--output",
-        type=Path,
+        type=_local_file,
         metavar="FILE",
         help="file to write, .parquet or .jsonl (default: DIR/results.parquet)",
     )
+
+
+def _local_file(text: str) -> Path:
+    """Take a path."""
+    if "://" in text:
+        raise argparse.ArgumentTypeError(
+            f"{text} is a URL, expected a file; without it, the file is in the folder"
+        )
+    return Path(text)
 
 
 def _folder(text: str) -> str:
@@ -170,6 +179,7 @@ def _shard(text: str) -> Shard:
 
 
 def _run_task(arguments: argparse.Namespace) -> int:
+    from i3d_rgb_tf.batch.cluster import import_ray
     from i3d_rgb_tf.batch.folders import open_folder
     from i3d_rgb_tf.batch.listing import read_list
     from i3d_rgb_tf.batch.run import Run, claim_folder
@@ -178,13 +188,18 @@ def _run_task(arguments: argparse.Namespace) -> int:
 
     if arguments.address and arguments.engine != "ray":
         arguments.fail("--address needs --engine ray")
+    if arguments.engine == "ray":
+        # It may be missing.
+        import_ray()
     settings = _settings(arguments)
     shard = arguments.shard or WHOLE
     listed = read_list(arguments.list, arguments.column)
     digest = list_digest(listed)
     videos = [each for each in listed if shard.holds(each)]
     folder = open_folder(arguments.output_dir)
-    batch = Run(arguments.task, settings, open_model(arguments), folder)
+    # Of many videos, several at once take less time.
+    model = open_model(arguments, performance_hint="THROUGHPUT")
+    batch = Run(arguments.task, settings, model, folder)
     made_with = batch.describe()
     claim_folder(batch.folder, made_with)
     batch.mark(shard, digest, finished=False)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from i3d_rgb_tf.errors import DependencyError, VideoError, last_line
 from i3d_rgb_tf.video.server_errors import NO_PARTS, OTHER_SIZE, ServerError, may_pass
 
-__all__ = ["Store", "attempt", "check_packages", "connect", "public_url"]
+__all__ = ["WITH_CONTAINER", "Store", "attempt", "check_packages", "connect", "public_url"]
 
 _MOST_SECONDS = 60.0
 """Longest wait for a block, with all attempts."""
@@ -25,7 +25,7 @@ _PAUSE_SECONDS = 0.5
 
 _WITH_EXTRA = frozenset({"http", "https", "s3", "s3a"})
 """Schemes whose packages the extra ``remote`` brings."""
-_WITH_CONTAINER = frozenset({"abfs", "abfss"})
+WITH_CONTAINER = frozenset({"abfs", "abfss"})
 """Schemes that have the name of a container before the ``@``, not a password."""
 _Result = TypeVar("_Result")
 
@@ -120,7 +120,7 @@ def public_url(url: str) -> str:
         parts = urlsplit(url)
     except ValueError as error:
         raise VideoError(f"a URL cannot be read: {error}; check it") from error
-    has_container = parts.scheme in _WITH_CONTAINER
+    has_container = parts.scheme in WITH_CONTAINER
     host = parts.netloc if has_container else parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}"
 
