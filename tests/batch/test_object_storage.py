@@ -255,6 +255,7 @@ def test_a_missing_package_stops_before_the_work(
     [
         ("https://user:secret@host/out", "cannot write to https://, expected a folder, or object"),
         ("memory://out", "cannot write to memory://, expected a folder, or object storage: s3://"),
+        ("s3://", "cannot write to s3:// without a bucket, expected a folder"),
         ("s3://user:secret@bucket/out", "has a password, expected none; give it in the environ"),
         ("gs://bucket/out", "the package for gs:// is missing"),
     ],

@@ -124,12 +124,12 @@ class _StoredFolder:
 
     def __init__(self, url: str) -> None:
         scheme, _, rest = url.partition("://")
-        host, *parts = (part for part in rest.split("/") if part)
+        host, *parts = [part for part in rest.split("/") if part] or [""]
         self._url = "/".join([f"{scheme.lower()}://{host}", *parts])
-        if scheme.lower() not in _STORES:
+        if not host or scheme.lower() not in _STORES:
             raise StorageError(
-                f"cannot write to {scheme}://, expected a folder, or object storage: "
-                f"{', '.join(f'{store}://' for store in _STORES)}"
+                f"cannot write to {scheme}://{'' if host else ' without a bucket'}, expected a "
+                f"folder, or object storage: {', '.join(f'{each}://' for each in _STORES)}"
             )
         if "@" in host and scheme.lower() not in WITH_CONTAINER:
             raise StorageError(
