@@ -173,7 +173,7 @@ def test_more_threads_than_a_machine_has_are_one_line(
     assert process.returncode == 1
     assert errors == (
         "i3d-rgb-tf: error: no machine of the cluster has 2 cores, the largest has 1; give fewer "
-        "--threads\n"
+        "--threads, or start larger machines\n"
     )
 
 
