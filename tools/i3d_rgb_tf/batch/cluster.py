@@ -35,7 +35,6 @@ OWN_CLUSTER = "local"
 """Address of a cluster of this machine alone, which begins and ends with the run."""
 _MOST_BLOCKS = 10_000
 """Parts that the list is handed out in: a video each, if they are enough."""
-
 _ROUNDS = 3
 """How often videos are handed out whose process was ended: its machine was lost, or they are too
 large for its memory, or crash it."""
@@ -234,7 +233,7 @@ def _cluster(address: str) -> Iterator[Any]:
 
 
 def _check_reachable(address: str) -> None:
-    """Raise if nothing accepts connections at an address; Ray would wait for many minutes."""
+    """Raise if no server, or one of another kind, answers; Ray would wait for many minutes."""
     given = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
     host, _, port = given.rpartition("://")[2].rpartition(":")
     if not port.isdigit():

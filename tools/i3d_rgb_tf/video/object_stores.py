@@ -10,12 +10,11 @@ from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, BinaryIO, TypeVar, cast
-from urllib.parse import urlsplit
 
 from i3d_rgb_tf.errors import DependencyError, VideoError, last_line
 from i3d_rgb_tf.video.server_errors import NO_PARTS, OTHER_SIZE, ServerError, may_pass
 
-__all__ = ["WITH_CONTAINER", "Store", "attempt", "check_packages", "connect", "public_url"]
+__all__ = ["WITH_CONTAINER", "Store", "attempt", "check_packages", "connect"]
 
 _MOST_SECONDS = 60.0
 """Longest wait for a block, with all attempts."""
@@ -103,26 +102,6 @@ def check_packages(videos: Iterable[str]) -> None:
         # An unknown scheme is an error of its video.
         with suppress(VideoError):
             _file_system(scheme, f"{scheme}://")
-
-
-def public_url(url: str) -> str:
-    """Return a URL without passwords, and without what follows the path.
-
-    >>> public_url("https://user:secret@host/clips/a.mp4?signature=1")
-    'https://host/clips/a.mp4'
-
-    Raises
-    ------
-    VideoError
-        It is not a URL.
-    """
-    try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        raise VideoError(f"a URL cannot be read: {error}; check it") from error
-    has_container = parts.scheme in WITH_CONTAINER
-    host = parts.netloc if has_container else parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"
 
 
 def _file_system(scheme: str, name: str) -> Any:

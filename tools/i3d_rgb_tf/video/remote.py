@@ -13,9 +13,10 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from typing import IO, Any, TypeVar
+from urllib.parse import urlsplit
 
 from i3d_rgb_tf.errors import DependencyError, VideoError
-from i3d_rgb_tf.video.object_stores import Store, attempt, public_url
+from i3d_rgb_tf.video.object_stores import WITH_CONTAINER, Store, attempt
 from i3d_rgb_tf.video.server_errors import describe
 
 __all__ = ["BLOCK_BYTES", "RemoteVideo"]
@@ -49,9 +50,15 @@ class RemoteVideo:
     """
 
     def __init__(self, url: str) -> None:
-        self._name = public_url(url)
-        scheme, mark, rest = url.partition("://")
-        self._url = f"{scheme.lower()}{mark}{rest}"
+        try:
+            parts = urlsplit(url)
+        except ValueError as error:
+            raise VideoError(f"a URL cannot be read: {error}; check it") from error
+        host = parts.netloc
+        if parts.scheme not in WITH_CONTAINER:
+            host = host.rpartition("@")[2]
+        self._url = parts.scheme + url[len(parts.scheme) :]
+        self._name = f"{parts.scheme}://{host}{parts.path}"
         self._fault: VideoError | None = None
         self._opened: Store | None = None
         self._lock = threading.RLock()
