@@ -212,7 +212,7 @@ def test_nothing_is_removed_where_nothing_is(bucket: str, monkeypatch: pytest.Mo
     folder.create("a.json", b"")
 
     folder.remove("a.json")
-    monkeypatch.setattr(type(folder._system), "rm_file", None)
+    monkeypatch.setattr(folder._system, "rm_file", None)
     folder.remove("a.json")
 
     assert stored(f"{bucket}/out") == {}
