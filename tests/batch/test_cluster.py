@@ -36,6 +36,8 @@ from i3d_rgb_tf.ray import Classify, Features, Timeline
 from object_storage import ObjectServer
 from videos import gray, write_video
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def run(tmp_path: Path, quick_model: Path) -> Run:
@@ -260,7 +262,6 @@ def test_a_stage_has_the_threads_that_ray_gives_it(
     assert Classify(quick_model, num_threads=1)._model.networks.options.num_threads == 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("stage", [Features, Timeline])
 def test_stages_of_dense_results_are_those_of_the_model(
     tmp_path: Path, model_root: Path, stage: Any
