@@ -12,6 +12,7 @@ import pytest
 from i3d_rgb_tf.errors import StorageError, VideoError
 from i3d_rgb_tf.timeline.output.writers import WRITERS
 from i3d_rgb_tf.timeline.result import Timeline
+from i3d_rgb_tf.timeline.settings import SegmentSettings
 from i3d_rgb_tf.ui.results import Results
 from i3d_rgb_tf.ui.sessions import Limits, Sessions, Shown
 from timelines import make_timeline
@@ -194,6 +195,13 @@ def test_settings_that_are_wrong_can_be_mended(sessions, results, infer, changed
 
     assert shown.error.startswith(message)
     assert labels_of(results, sessions.show(key, **SETTINGS)) == ["zumba"]
+
+
+def test_thresholds_that_are_not_given_are_those_of_the_command_line(sessions, results, infer):
+    shown = sessions.show(infer(), **(SETTINGS | {"enter": None, "leave": None}))
+
+    found = results.timeline(shown.result).settings
+    assert (found.enter, found.leave) == (SegmentSettings.enter, SegmentSettings().leave)
 
 
 def test_a_video_that_is_too_long_is_refused_before_it_is_inferred(

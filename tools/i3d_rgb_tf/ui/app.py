@@ -124,7 +124,9 @@ def _make_page(gradio: Any, sessions: Sessions, limits: Limits) -> Any:
             sessions.infer(key)
             return ""
 
-        def show(key: str, labels: list[str] | None, enter: float, leave: float) -> str:
+        def show(
+            key: str, labels: list[str] | None, enter: float | None, leave: float | None
+        ) -> str:
             shown = sessions.show(key, labels=labels or (), enter=enter, leave=leave)
             return _alert(shown.error) or _frame(shown)
 
@@ -159,6 +161,9 @@ def _make_settings(gradio: Any) -> tuple[Any, Any, Any]:
                 ("leave", defaults.leave, "Leave: it lasts while the probability is at least this"),
             )
         )
+    for each in (enter, leave):
+        # A number that is being typed may be out of range for now: the settings say so.
+        each.preprocess = lambda typed: typed
     return labels, enter, leave
 
 

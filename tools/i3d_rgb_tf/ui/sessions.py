@@ -163,7 +163,9 @@ class Sessions:
             else:
                 self._sessions[key] = replace(session, timeline=timeline)
 
-    def show(self, key: str, *, labels: Sequence[str], enter: float, leave: float) -> Shown:
+    def show(
+        self, key: str, *, labels: Sequence[str], enter: float | None, leave: float | None
+    ) -> Shown:
         """Return what a user is to see with these settings; nothing is inferred.
 
         Parameters
@@ -173,13 +175,15 @@ class Sessions:
         labels
             That are looked for; all 400 if there are none.
         enter, leave
-            As in `SegmentSettings`.
+            As in `SegmentSettings`; None for its defaults.
         """
         session = self._session(key)
         if session.timeline is None:
             return Shown(error=session.error)
         try:
-            settings = SegmentSettings(enter=enter, leave=leave, labels=tuple(labels) or None)
+            thresholds = {"enter": enter, "leave": leave}
+            given = {name: each for name, each in thresholds.items() if each is not None}
+            settings = SegmentSettings(**given, labels=tuple(labels) or None)
             return self._add(key, session.timeline.with_settings(settings))
         except (I3DError, ValueError) as error:
             return Shown(error=str(error))
