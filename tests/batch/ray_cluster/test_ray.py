@@ -9,7 +9,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 NUM_VIDEOS = 300
 SECONDS = 300
+Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -78,14 +80,50 @@ def contents(out: Path) -> dict[str, bytes]:
     return {path.relative_to(out).as_posix(): path.read_bytes() for path in files}
 
 
-def start(model: Path, listing: Path, out: Path, *options: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "i3d_rgb_tf", "batch", "classify", "-m", str(model)]
-    return subprocess.Popen(
-        [*command, "--list", str(listing), "-o", str(out), "--engine", "ray", *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture
+def start(quick_model: Path) -> Iterator[Start]:
+    """Give a function that starts a run; those that are left at the end are ended."""
+    command = [sys.executable, "-m", "i3d_rgb_tf", "batch", "classify", "-m", str(quick_model)]
+    with ExitStack() as stack:
+
+        def start(listing: Path, out: Path, *options: str) -> subprocess.Popen[str]:
+            process = subprocess.Popen(
+                [*command, "--list", str(listing), "-o", str(out), "--engine", "ray", *options],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            return process
+
+        yield start
+
+
+@pytest.fixture
+def before_each_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Give a function that sets what each process of Ray does before it reads a video, `path`."""
+
+    def do(statement: str) -> None:
+        # Every Python imports this.
+        (tmp_path / "sitecustomize.py").write_text(
+            "import os, pathlib, sys, time\n"
+            "stat = pathlib.Path.stat\n"
+            "def changed(path, **options):\n"
+            "    if path.suffix == '.mp4' and 'default_worker.py' in sys.argv[0]:\n"
+            f"        {statement}\n"
+            "    return stat(path, **options)\n"
+            "pathlib.Path.stat = changed\n"
+        )
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+
+    return do
+
+
+@pytest.fixture
+def slow_videos(before_each_video: Callable[[str], None]) -> None:
+    """Let a cluster, which is started after this, take so long that it can be interrupted."""
+    before_each_video("time.sleep(0.03)")
 
 
 def wait_for_results(out: Path, count: int) -> None:
@@ -96,9 +134,9 @@ def wait_for_results(out: Path, count: int) -> None:
 
 
 def test_a_cluster_of_this_machine_gives_the_same_bytes_and_prints_nothing_of_its_own(
-    tmp_path: Path, quick_model: Path, long_list: Path, expected: dict[str, bytes]
+    tmp_path: Path, start: Start, long_list: Path, expected: dict[str, bytes]
 ) -> None:
-    process = start(quick_model, long_list, tmp_path / "out")
+    process = start(long_list, tmp_path / "out")
     output, errors = process.communicate(timeout=SECONDS)
 
     assert process.returncode == 1
@@ -108,17 +146,18 @@ def test_a_cluster_of_this_machine_gives_the_same_bytes_and_prints_nothing_of_it
     assert len(lines) == 20
     assert all(line.startswith("i3d-rgb-tf: error: ") for line in lines), lines
 
-    process = start(quick_model, long_list, tmp_path / "out")
+    process = start(long_list, tmp_path / "out")
     assert process.communicate(timeout=SECONDS)[0] == (
         "0 done, 0 failed; 280 were done and 20 had failed before\n"
     )
 
 
+@pytest.mark.usefixtures("slow_videos")
 def test_a_machine_that_is_lost_loses_no_video(
-    tmp_path: Path, quick_model: Path, long_list: Path, expected: dict[str, bytes], cluster: Any
+    tmp_path: Path, start: Start, long_list: Path, expected: dict[str, bytes], cluster: Any
 ) -> None:
     out = tmp_path / "out"
-    process = start(quick_model, long_list, out, "--address", cluster.address)
+    process = start(long_list, out, "--address", cluster.address)
     wait_for_results(out, NUM_VIDEOS // 4)
     (other,) = cluster.worker_nodes
     cluster.remove_node(other, allow_graceful=False)
@@ -134,10 +173,11 @@ def test_a_machine_that_is_lost_loses_no_video(
     assert sorted(videos) == sorted(long_list.read_text().splitlines())
 
 
+@pytest.mark.usefixtures("slow_videos")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_is_ended_goes_on(
     tmp_path: Path,
-    quick_model: Path,
+    start: Start,
     long_list: Path,
     expected: dict[str, bytes],
     cluster: Any,
@@ -146,7 +186,7 @@ def test_a_run_that_is_ended_goes_on(
     out, listing = tmp_path / "out", tmp_path / "list.txt"
     lines = long_list.read_text().splitlines()[: NUM_VIDEOS // 4]
     listing.write_text("".join(f"{line}\n" for line in lines))
-    process = start(quick_model, listing, out, "--address", cluster.address)
+    process = start(listing, out, "--address", cluster.address)
     wait_for_results(out, 20)
     process.send_signal(number)
     _, errors = process.communicate(timeout=SECONDS)
@@ -155,7 +195,7 @@ def test_a_run_that_is_ended_goes_on(
     before = contents(out)
     assert 20 <= len(before) < len(lines)
     assert "Traceback" not in errors
-    process = start(quick_model, listing, out, "--address", cluster.address)
+    process = start(listing, out, "--address", cluster.address)
     process.communicate(timeout=SECONDS)
     keys = {video_key(line) for line in lines}
     assert contents(out) == {
@@ -164,10 +204,10 @@ def test_a_run_that_is_ended_goes_on(
 
 
 def test_more_threads_than_a_machine_has_are_one_line(
-    tmp_path: Path, quick_model: Path, long_list: Path, cluster: Any
+    tmp_path: Path, start: Start, long_list: Path, cluster: Any
 ) -> None:
     options = ["--address", cluster.address, "--threads", "2"]
-    process = start(quick_model, long_list, tmp_path / "out", *options)
+    process = start(long_list, tmp_path / "out", *options)
     _, errors = process.communicate(timeout=SECONDS)
 
     assert process.returncode == 1
@@ -207,25 +247,16 @@ def test_a_stage_of_a_pipeline_writes_the_same_table(
 
 
 def test_a_video_that_ends_its_process_is_reported_and_the_rest_goes_on(
-    tmp_path: Path, quick_model: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, start: Start, archive: Path, before_each_video: Callable[[str], None]
 ) -> None:
-    # Every worker imports this; it stands for a crash, or for too little memory.
-    (tmp_path / "sitecustomize.py").write_text(
-        "import os, pathlib, sys\n"
-        "stat = pathlib.Path.stat\n"
-        "def crash(path, **options):\n"
-        "    if path.name == 'crash.mp4' and 'default_worker.py' in sys.argv[0]:\n"
-        "        os._exit(139)\n"
-        "    return stat(path, **options)\n"
-        "pathlib.Path.stat = crash\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    # It stands for a crash, or for too little memory.
+    before_each_video("path.name == 'crash.mp4' and os._exit(139)")
     crash, good = tmp_path / "crash.mp4", sorted(archive.glob("*/*.mp4"))
     shutil.copyfile(good[0], crash)
     listing, out = tmp_path / "list.txt", tmp_path / "out"
     listing.write_text("".join(f"{video}\n" for video in (*good[:3], crash, *good[3:])))
 
-    process = start(quick_model, listing, out)
+    process = start(listing, out)
     output, errors = process.communicate(timeout=SECONDS)
 
     assert process.returncode == 1
@@ -237,9 +268,9 @@ def test_a_video_that_ends_its_process_is_reported_and_the_rest_goes_on(
 
 @pytest.mark.parametrize("delay", [0, 1, 3])
 def test_a_run_that_is_terminated_while_ray_starts_says_so(
-    tmp_path: Path, quick_model: Path, long_list: Path, delay: int
+    tmp_path: Path, start: Start, long_list: Path, delay: int
 ) -> None:
-    process = start(quick_model, long_list, tmp_path / "out")
+    process = start(long_list, tmp_path / "out")
     end = time.monotonic() + SECONDS
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     # The first process of Ray.
@@ -254,9 +285,7 @@ def test_a_run_that_is_terminated_while_ray_starts_says_so(
     assert "Traceback" not in errors
 
 
-def test_threads_are_those_of_each_process(
-    tmp_path: Path, quick_model: Path, archive: Path
-) -> None:
+def test_threads_are_those_of_each_process() -> None:
     script = (
         "from i3d_rgb_tf.batch.cluster import _cluster, _num_workers\n"
         "from i3d_rgb_tf.cores import limit_cores\n"
