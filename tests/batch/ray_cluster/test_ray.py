@@ -217,6 +217,22 @@ def test_more_threads_than_a_machine_has_are_one_line(
     )
 
 
+def test_a_machine_without_this_package_is_one_line(
+    tmp_path: Path, start: Start, archive: Path, cluster: Any
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['i3d_rgb_tf'] = None\n")
+    cluster.add_node(num_cpus=1, env_vars={"PYTHONPATH": str(tmp_path)})
+
+    process = start(archive / "list.txt", tmp_path / "out", "--address", cluster.address)
+    _, errors = process.communicate(timeout=SECONDS)
+
+    assert process.returncode == 1
+    assert errors.startswith(f"i3d-rgb-tf: error: the Ray cluster {cluster.address} failed: ")
+    assert "No module named 'i3d_rgb_tf" in errors
+    assert "have the same versions of Python, Ray and i3d-rgb-tf\n" in errors
+    assert errors.count("\n") == 1
+
+
 def test_a_stage_of_a_pipeline_writes_the_same_table(
     tmp_path: Path, quick_model: Path, archive: Path, cluster: Any
 ) -> None:

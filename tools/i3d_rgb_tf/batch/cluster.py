@@ -141,8 +141,8 @@ def infer_on_cluster(
         Path.cwd(),
     )
     missing = dict.fromkeys(map(os.fsencode, videos))
-    # What Ray says of a machine that is lost is no part of the output.
-    with redirect_stdout(sys.stderr), _cluster(address) as ray:
+    # Ray prints what it is told by its other processes; what matters of it is raised.
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), _cluster(address) as ray:
         for _ in range(_ROUNDS):
             for row in _rows(ray, job, list(missing)):
                 if row["fault"]:
