@@ -36,7 +36,7 @@ demo: $(VENV)/freeze.stamp
 	@$(RUN) $(BIN)/i3d-rgb-tf demo -d .cache/demo
 
 test: $(VENV)/test.stamp
-	@$(RUN) $(BIN)/python -m pytest --quiet --cov --cov-report=term
+	@$(RUN) $(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile --cov --cov-report=term
 
 test-fast: $(VENV)/test.stamp
 	@$(RUN) $(BIN)/python -m pytest --quiet --numprocesses auto -m 'not weights and not index and not shared and not slow'
