@@ -134,6 +134,19 @@ def test_a_machine_without_the_model_stops_the_run(
     assert str(tmp_path / "no.xml") in fault
 
 
+def test_a_failure_that_is_not_of_a_video_stops_the_run(
+    job: _Job, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Run, "infer", fail)
+
+    (fault,) = _Worker(job)(batch_of(archive / "0" / "a0.mp4"))["fault"]
+
+    assert fault == f"{socket.gethostname()}: MemoryError: out of memory"
+
+
 def test_as_many_workers_as_the_cores_of_each_machine_allow() -> None:
     nodes = [
         {"Alive": True, "Resources": {"CPU": 4.0}},

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
+from i3d_rgb_tf.batch import cluster
 from i3d_rgb_tf.batch.results import result_name
 from i3d_rgb_tf.cli import main
 from i3d_rgb_tf.errors import DependencyError
@@ -85,6 +86,39 @@ def test_a_shard_that_was_begun_only_is_missing(
     assert "not finished: --shard 1/1" in capsys.readouterr().err
 
 
+def test_a_shard_with_a_video_that_was_given_up_is_missing(
+    tmp_path: Path,
+    quick_model: Path,
+    archive: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def give_up(run, videos, made_with, *, address):
+        yield from (each.error for each in run.infer(videos[1:], made_with))
+        yield f"{videos[0]} has no result"
+
+    monkeypatch.setattr(cluster, "import_ray", bool)
+    monkeypatch.setattr(cluster, "infer_on_cluster", give_up)
+    out = tmp_path / "out"
+    run(quick_model, archive, out, "--engine", "ray")
+
+    assert main(["batch", "merge", str(out)]) == 1
+    assert "not finished: --shard 1/1" in capsys.readouterr().err
+
+    run(quick_model, archive, out)
+    assert main(["batch", "merge", str(out)]) == 0
+
+
+@pytest.mark.parametrize("settings", [{"task": []}, {"task": "classify"}, []])
+def test_settings_that_were_edited_by_hand_are_one_line(
+    out: Path, settings: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (out / "settings.json").write_text(json.dumps(settings))
+
+    assert main(["batch", "merge", str(out)]) == 1
+    assert "settings.json was not written by i3d-rgb-tf batch; " in capsys.readouterr().err
+
+
 def test_results_of_other_settings_are_not_mixed(
     out: Path, archive: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -152,7 +186,7 @@ def test_without_pyarrow_the_error_says_how_to_get_it(
 
 
 def test_parts_of_an_older_list_do_not_count_for_a_longer_one(
-    quick_model: Path, archive: Path, tmp_path: Path
+    quick_model: Path, archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shorter = tmp_path / "shorter.txt"
     shorter.write_text(str(archive / "0" / "a0.mp4") + "\n")
@@ -162,7 +196,9 @@ def test_parts_of_an_older_list_do_not_count_for_a_longer_one(
     assert main(["batch", "merge", str(folder)]) == 0
 
     run(quick_model, archive, folder, "--shard", "1/2")
+    capsys.readouterr()
     assert main(["batch", "merge", str(folder)]) == 1
+    assert "not finished: --shard 2/2; " in capsys.readouterr().err
 
     run(quick_model, archive, folder, "--shard", "2/2")
     assert main(["batch", "merge", str(folder)]) == 0

@@ -220,6 +220,21 @@ def test_a_result_that_a_power_cut_has_damaged_is_made_again(
     assert contents(copied) == contents(finished)
 
 
+def test_a_damaged_result_of_a_video_that_is_gone_leaves_its_error_alone(
+    tmp_path: Path, quick_model: Path
+) -> None:
+    video, listing, out = (tmp_path / name for name in ("a.mp4", "list.txt", "out"))
+    listing.write_text(f"{video}\n")
+    write_video(video, [gray(100)] * 12)
+    batch(quick_model, listing, out)
+    (out / result_name(str(video), ".json")).write_bytes(b"")
+    video.unlink()
+
+    assert batch(quick_model, listing, out) == 1
+    assert list(contents(out)) == [result_name(str(video), ".error.json")]
+    assert main(["batch", "merge", str(out)]) == 0
+
+
 def test_a_file_of_another_program_is_not_replaced(
     copied: Path, quick_model: Path, archive: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -261,9 +276,9 @@ def start(model: Path, listing: Path, out: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def wait_for_results(out: Path, count: int) -> None:
-    end = time.monotonic() + 120
-    while time.monotonic() < end and len(list((out / RESULTS).rglob("*.json"))) < count:
+def wait_for_results(process: subprocess.Popen[bytes], out: Path, count: int) -> None:
+    """Wait until there are so many, or the process has ended."""
+    while process.poll() is None and len(list((out / RESULTS).rglob("[!.]*.json"))) < count:
         time.sleep(0.01)
 
 
@@ -294,7 +309,7 @@ def test_killed_at_any_moment_and_started_again_the_result_is_that_of_an_undistu
     written: dict[Path, int] = {}
     for _ in range(20):
         process = start(quick_model, long_list, disturbed)
-        wait_for_results(disturbed, len(written) + rng.randrange(1, 14))
+        wait_for_results(process, disturbed, len(written) + rng.randrange(1, 14))
         time.sleep(rng.random() / 20)
         process.send_signal(signal.SIGKILL)
         assert process.wait() in {-signal.SIGKILL, 1}
@@ -313,7 +328,7 @@ def test_a_run_that_is_terminated_says_so_and_the_next_goes_on(
 ) -> None:
     out = tmp_path / "out"
     process = start(quick_model, long_list, out)
-    wait_for_results(out, 20)
+    wait_for_results(process, out, 20)
     process.terminate()
 
     assert process.wait(timeout=60) == 128 + signal.SIGTERM

@@ -76,7 +76,8 @@ def cluster() -> Iterator[Any]:
 
 
 def contents(out: Path) -> dict[str, bytes]:
-    files = sorted(path for path in (out / RESULTS).rglob("*") if path.is_file())
+    # Those that are being written begin with a dot.
+    files = sorted(path for path in (out / RESULTS).rglob("[!.]*") if path.is_file())
     return {path.relative_to(out).as_posix(): path.read_bytes() for path in files}
 
 
@@ -280,6 +281,7 @@ def test_a_video_that_ends_its_process_is_reported_and_the_rest_goes_on(
     (line,) = (each for each in errors.splitlines() if each.startswith("i3d-rgb-tf: error: "))
     assert f"{crash} has no result: the process that read it was ended each time; try it" in line
     assert len(contents(out)) == len(good)
+    assert main(["batch", "merge", str(out)]) == 1
 
 
 @pytest.mark.parametrize("delay", [0, 1, 3])

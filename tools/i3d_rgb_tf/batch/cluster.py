@@ -28,6 +28,7 @@ from i3d_rgb_tf.errors import (
 from i3d_rgb_tf.inference.networks import NetworkOptions, Networks
 from i3d_rgb_tf.model import Model
 from i3d_rgb_tf.storage import storage_errors
+from i3d_rgb_tf.video.files import video_file
 
 __all__ = ["OWN_CLUSTER", "assigned_cores", "import_ray", "infer_on_cluster"]
 
@@ -88,6 +89,8 @@ class _Worker:
                 errors = [each.error or "" for each in results]
         except I3DError as error:
             self._fault = str(error)
+        except Exception as error:  # noqa: BLE001 - Ray would drop it.
+            self._fault = f"{type(error).__name__}: {last_line(error)}"
         fault = f"{socket.gethostname()}: {self._fault}" if self._fault else ""
         return {"video": names, "error": errors, "fault": [fault] * len(videos)}
 
@@ -149,10 +152,10 @@ def infer_on_cluster(
                     raise ClusterError(row["fault"])
                 del missing[row["video"]]
                 yield row["error"] or None
-    for video in missing:
+    for video in map(os.fsdecode, missing):
         yield (
-            f"{os.fsdecode(video)} has no result: the process that read it was ended each time; "
-            "try it alone, with --engine local"
+            f"{video_file(video)} has no result: the process that read it was ended each time; try "
+            "it alone, with --engine local"
         )
 
 

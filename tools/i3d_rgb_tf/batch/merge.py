@@ -158,6 +158,6 @@ def _missing_shards(folder: Folder) -> list[str]:
     }
     missing = [
         [f"{index}/{count}" for index in range(1, count + 1) if (index, count) not in done]
-        for count in sorted({each.count for each in marks})
+        for count in sorted({each.count for each in marks if each.list_sha256 == newest})
     ]
     return min(missing, key=len)

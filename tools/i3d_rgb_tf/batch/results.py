@@ -186,6 +186,9 @@ def write_result(folder: Folder, result: Result, suffix: str) -> str:
             temporary.write_text(text, encoding="utf-8")
     if result.error is None:
         folder.remove(result_name(result.video, ERROR_SUFFIX))
+    elif read_result(folder, made := result_name(result.video, suffix), arrays=False) is None:
+        # A damaged one would count.
+        folder.remove(made)
     return name
 
 

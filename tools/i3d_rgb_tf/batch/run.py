@@ -160,6 +160,11 @@ class Run:
                 write_result(self.folder, result, task.suffix)
                 yield result
 
+    def is_complete(self, videos: Sequence[str]) -> bool:
+        """Return whether each video has a result, or an error, in the folder."""
+        keys = {key_in_name(name) for name in self.folder.list(RESULTS)}
+        return all(video_key(video) in keys for video in videos)
+
     def mark(self, shard: Shard, list_sha256: str, *, finished: bool) -> None:
         """Note in the folder that a part of the list with this digest was begun, or is finished."""
         name = f"{SHARDS}/{shard.index}-of-{shard.count}.json"
@@ -258,7 +263,11 @@ def read_settings(folder: Folder) -> dict[str, Any]:
             document = json.loads(file.read())
     except ValueError as error:
         raise DatasetError(f"{path} is damaged; choose another output folder") from error
-    if not isinstance(document, dict) or document.get("task") not in TASKS:
+    if not (
+        isinstance(document, dict)
+        and str(document.get("task")) in TASKS
+        and isinstance(document.get("settings"), dict)
+    ):
         raise DatasetError(
             f"{path} was not written by i3d-rgb-tf batch; choose another output folder"
         )

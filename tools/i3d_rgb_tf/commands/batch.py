@@ -205,7 +205,7 @@ def _run_task(arguments: argparse.Namespace) -> int:
     batch.mark(shard, digest, finished=False)
     plan = batch.plan(videos, made_with, retry_failed=arguments.retry_failed)
     num_failed = _show(_infer(batch, plan.pending, made_with, arguments), plan)
-    batch.mark(shard, digest, finished=True)
+    batch.mark(shard, digest, finished=batch.is_complete(videos))
     return 1 if num_failed else 0
 
 
