@@ -28,6 +28,7 @@ GROUND = {
     "hashes",
     "cores",
     "journal",
+    "signals",
     "templates",
 }
 FACTS = {"choices", "spec", "labels", "architecture", "reference"}

@@ -16,7 +16,6 @@ from typing import NoReturn
 
 from i3d_rgb_tf.commands import COMMANDS
 from i3d_rgb_tf.commands.arguments import add_verbose
-from i3d_rgb_tf.commands.signals import STOP_SIGNALS, handled
 from i3d_rgb_tf.commands.terminal import (
     PROGRAM,
     print_error,
@@ -24,6 +23,7 @@ from i3d_rgb_tf.commands.terminal import (
     standard_streams,
 )
 from i3d_rgb_tf.errors import MEMORY_REMEDY, I3DError, escape_controls, remedy_or_memory
+from i3d_rgb_tf.signals import STOP_SIGNALS, handled
 from i3d_rgb_tf.version import __version__
 
 __all__ = ["build_parser", "main"]
@@ -105,8 +105,11 @@ def _stop(number: int, _: FrameType | None) -> NoReturn:
     """End the process as Ctrl-C does, so that temporary files are removed."""
     # Ctrl-C reaches the processes of a pool as well; of other signals, they must be told.
     if "multiprocessing" in sys.modules:
-        from multiprocessing import active_children
+        from multiprocessing import active_children, parent_process
 
+        if parent_process():
+            # A library has forked this one, such as OpenVINO's telemetry; it prints nothing.
+            os._exit(_SIGNALLED + number)
         for child in active_children():
             child.terminate()
     raise _StoppedError(number)

@@ -27,6 +27,7 @@ from i3d_rgb_tf.errors import (
 )
 from i3d_rgb_tf.inference.networks import NetworkOptions, Networks
 from i3d_rgb_tf.model import Model
+from i3d_rgb_tf.signals import stop_signals_later
 from i3d_rgb_tf.storage import storage_errors
 from i3d_rgb_tf.video.files import video_file
 
@@ -215,7 +216,8 @@ def _cluster(address: str) -> Iterator[Any]:
     _check_reachable(address)
     own = {"num_cpus": num_system_cores(), "include_dashboard": False}
     try:
-        with _same_signals(), silent_standard_error():
+        # What a handler raises while a process is forked is lost, and the locks of logging stay.
+        with stop_signals_later(), _same_signals(), silent_standard_error():
             ray.init(
                 address=address,
                 log_to_driver=False,

@@ -9,9 +9,6 @@ import argparse
 import json
 import select
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,6 +22,7 @@ def run_live(arguments: argparse.Namespace, settings: SegmentSettings) -> int:
     from i3d_rgb_tf.commands.models import open_model
     from i3d_rgb_tf.commands.terminal import print_text
     from i3d_rgb_tf.ir.forms import chunk_form
+    from i3d_rgb_tf.signals import stop_signals_later
     from i3d_rgb_tf.spec import load_spec
     from i3d_rgb_tf.timeline.capture import Capture
     from i3d_rgb_tf.timeline.follow import CHUNK_FRAMES, follow
@@ -35,7 +33,7 @@ def run_live(arguments: argparse.Namespace, settings: SegmentSettings) -> int:
     # Before the source is opened: it does not wait.
     compiled = model.networks.compile(chunk_form(CHUNK_FRAMES), "LATENCY").compiled
     with (
-        _stop_signals_later() as is_signalled,
+        stop_signals_later() as is_signalled,
         Capture(source, size=load_spec().frame_size).running() as capture,
     ):
 
@@ -45,27 +43,6 @@ def run_live(arguments: argparse.Namespace, settings: SegmentSettings) -> int:
         for event in follow(compiled, capture, settings, is_stopped=is_stopped):
             print_text(json.dumps(event.document()) + "\n")
     return 0
-
-
-@contextmanager
-def _stop_signals_later() -> Iterator[Callable[[], bool]]:
-    """Let the first signal that asks to stop wait until the body has ended; give whether it came.
-
-    A signal that is ignored stays ignored; a second one is handled at once.
-    """
-    from i3d_rgb_tf.commands.signals import STOP_SIGNALS, handled
-
-    received: list[int] = []
-
-    def receive(number: int, frame: FrameType | None) -> None:
-        if received:
-            before[number](number, frame)
-        received.append(number)
-
-    with handled(STOP_SIGNALS, receive, instead_of=callable) as before:
-        yield lambda: bool(received)
-    if received:
-        before[received[0]](received[0], None)
 
 
 def _reader_is_gone() -> bool:

@@ -1,7 +1,8 @@
-"""Signals that ask a command to stop."""
+"""Signals that ask a process to stop."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-__all__ = ["STOP_SIGNALS", "handled"]
+__all__ = ["STOP_SIGNALS", "handled", "stop_signals_later"]
 
 STOP_SIGNALS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung up"}
 """Signals that end a process, and how it says so; Windows has no SIGHUP."""
@@ -53,3 +54,24 @@ def handled(
     finally:
         for number, old in before.items():
             signal.signal(number, old)
+
+
+@contextmanager
+def stop_signals_later() -> Iterator[Callable[[], bool]]:
+    """Let the first signal that asks to stop wait until the body has ended; give whether it came.
+
+    A signal that is ignored stays ignored. A second one is handled at once, and so is each in a
+    process that is forked meanwhile.
+    """
+    received: list[int] = []
+    process = os.getpid()
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        if received or os.getpid() != process:
+            before[number](number, frame)
+        received.append(number)
+
+    with handled(STOP_SIGNALS, receive, instead_of=callable) as before:
+        yield lambda: bool(received)
+    if received:
+        before[received[0]](received[0], None)
