@@ -14,6 +14,8 @@ from i3d_rgb_tf.batch.results import result_name
 from i3d_rgb_tf.cli import main
 from i3d_rgb_tf.errors import DependencyError
 
+pytestmark = pytest.mark.slow
+
 
 def run(model: Path, archive: Path, out: Path, *options: str) -> int:
     listing = str(archive / "list.txt")

@@ -116,6 +116,7 @@ def test_a_position_far_from_the_ends_depends_on_107_frames() -> None:
         assert stop - first == RECEPTIVE_FRAMES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_frames", range(240, 248))
 def test_the_centre_is_in_the_middle_of_the_frames(num_frames: int) -> None:
     spans = _seen_by_table(num_frames)
