@@ -16,9 +16,7 @@ Give short videos. FP32 is measured in f32, the others in the device's own preci
       start-up = seconds of n - n * seconds of a video
 
   Start-up is importing, reading and loading the compiled model, starting Ray, and ending.
-  Under other load it is known roughly, and the time on processors is the better ratio. Ray begins
-  with one worker and adds others while it runs, so the start is not quite the same in both: give
-  many `--videos`, or it seems faster than it is.
+  Under other load it is known roughly, and the time on processors is the better ratio.
 - batches: clips that are in memory, 2 and 4 of them in one request, against one at a time, and one
   at a time with the hint `THROUGHPUT`. The clips of a batch are stacked before. Batches have no
   fewer multiplications in f32, which the package has for one clip only.
