@@ -1,13 +1,15 @@
-"""Progress bars are drawn on a terminal only, and show the number done and the total."""
+"""Bars are drawn on a terminal only; in a log, a long list says each minute how far it is."""
 
 from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Iterator
 
 import pytest
 
-from i3d_rgb_tf.commands.progress import progress_bar
+from i3d_rgb_tf.commands import progress
+from i3d_rgb_tf.commands.progress import progress_bar, with_rate
 
 
 class FakeTerminal(io.StringIO):
@@ -71,3 +73,62 @@ def test_the_bar_is_removed_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "1/2" in drawn
     assert erased.strip() == ""
     assert rest == ""
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Return the clock that progress is measured with."""
+    clock = Clock()
+    monkeypatch.setattr(progress, "monotonic", clock)
+    return clock
+
+
+def infer(count: int, seconds: int, clock: Clock) -> Iterator[int]:
+    """Give the number of each video after so many seconds."""
+    for number in range(count):
+        clock.seconds += seconds
+        yield number
+
+
+def test_a_log_says_each_minute_how_far_a_list_is(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert list(with_rate(infer(299, 25, clock), 299)) == list(range(299))
+
+    printed = capsys.readouterr()
+    lines = printed.err.splitlines()
+    assert printed.out == ""
+    assert lines[:2] == [
+        "3/299 videos, 2:03:20 left, 144 videos per hour",
+        "6/299 videos, 2:02:05 left, 144 videos per hour",
+    ]
+    assert lines[-1] == "297/299 videos, 00:50 left, 144 videos per hour"
+    assert len(lines) == 99
+
+
+def test_a_short_list_says_nothing_in_a_log(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert list(with_rate(infer(3, 20, clock), 3)) == [0, 1, 2]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_terminal_has_a_bar_with_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_terminal(monkeypatch)
+
+    for number in with_rate(iter(range(3)), 3):
+        print(f"video {number} cannot be read", file=sys.stderr)
+
+    drawn = terminal.getvalue()
+    assert "video 2 cannot be read\n" in drawn
+    assert "| 3/3 videos, 00:00 left, " in terminal.last_line()
+    assert terminal.last_line().endswith(" videos per hour\n")

@@ -35,7 +35,6 @@ _HELP: dict[BatchTask, str] = {
     "features": "Write the features of each video of a list.",
     "timeline": "Find when actions happen in each video of a list.",
 }
-_HOUR_SECONDS = 3600
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -240,40 +239,23 @@ def _show(errors: Iterable[str | None], plan: Plan) -> int:
     """Print an error for each video that cannot be read, a summary, and return how many failed."""
     from time import monotonic
 
+    from i3d_rgb_tf.commands.progress import hourly, with_rate
     from i3d_rgb_tf.commands.terminal import print_error, print_lines
 
     start = monotonic()
     failed = 0
-    for error in _with_rate(errors, len(plan.pending)):
+    for error in with_rate(errors, len(plan.pending)):
         if error is not None:
             failed += 1
             print_error(error)
     done = len(plan.pending)
-    per_hour = done * _HOUR_SECONDS / max(monotonic() - start, 1e-9)
-    rate = f", {per_hour:.0f} videos per hour" if done else ""
+    rate = f", {hourly(done, monotonic() - start)}" if done else ""
     print_lines(
         f"{done - failed} done, {failed} failed{rate}; {plan.num_finished} were done and "
         f"{plan.num_failed} had failed before"
     )
     sys.stdout.flush()
     return failed + plan.num_failed
-
-
-def _with_rate(errors: Iterable[str | None], count: int) -> Iterator[str | None]:
-    """Yield each error beside a bar with the videos per hour and the time that is left."""
-    from tqdm import tqdm
-
-    from i3d_rgb_tf.commands.terminal import exact_stream
-
-    stream = exact_stream(sys.stderr)
-    style = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} videos, {remaining} left{postfix}"
-    with tqdm(total=count, disable=None, bar_format=style, file=stream) as progress:
-        for error in errors:
-            with progress.external_write_mode(file=stream):
-                yield error
-            progress.update()
-            rate = progress.format_dict["rate"] or 0
-            progress.set_postfix_str(f"{rate * _HOUR_SECONDS:.0f} videos per hour", refresh=False)
 
 
 def _merge(arguments: argparse.Namespace) -> int:
