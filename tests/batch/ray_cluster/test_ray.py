@@ -124,7 +124,7 @@ def before_each_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callab
 @pytest.fixture
 def slow_videos(before_each_video: Callable[[str], None]) -> None:
     """Let a cluster, which is started after this, take so long that it can be interrupted."""
-    before_each_video("time.sleep(0.03)")
+    before_each_video("time.sleep(0.1)")
 
 
 def wait_for_results(out: Path, count: int) -> None:
@@ -143,7 +143,7 @@ def test_a_cluster_of_this_machine_gives_the_same_bytes_and_prints_nothing_of_it
     assert process.returncode == 1
     assert contents(tmp_path / "out") == expected
     assert output.startswith("280 done, 20 failed, ")
-    lines = errors.splitlines()
+    lines = [line for line in errors.splitlines() if not line.endswith(" videos per hour")]
     assert len(lines) == 20
     assert all(line.startswith("i3d-rgb-tf: error: ") for line in lines), lines
 
