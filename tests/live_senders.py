@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import takewhile
 from pathlib import Path
 
@@ -25,11 +25,17 @@ def free_port(kind: socket.SocketKind) -> int:
 
 
 @contextmanager
-def sender(video: Path, *target: str, speed: float = 1) -> Iterator[subprocess.Popen[bytes]]:
-    """Send a video as a transport stream, many times as fast; end the process after the body."""
+def sender(
+    video: Path, *target: str, speed: float = 1, num_repeats: int = 0
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Send a video as a transport stream, many times as fast; end the process after the body.
+
+    It is repeated so many times, or with -1 for ever.
+    """
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-readrate", str(speed)]
     # By default, the first half second is sent at once.
-    command += ["-readrate_initial_burst", "0.001", "-i", str(video), "-c", "copy"]
+    command += ["-readrate_initial_burst", "0.001", "-stream_loop", str(num_repeats)]
+    command += ["-i", str(video), "-c", "copy"]
     with subprocess.Popen([*command, "-f", "mpegts", *target], stdin=subprocess.DEVNULL) as process:
         try:
             yield process
@@ -52,8 +58,9 @@ def picture_sender(port: int, *, rate: int) -> Iterator[None]:
 
 
 @contextmanager
-def udp_sender(video: Path, port: int, *, speed: float = 1) -> Iterator[subprocess.Popen[bytes]]:
-    with sender(video, f"udp://127.0.0.1:{port}?pkt_size=1316", speed=speed) as process:
+def udp_sender(video: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Send until the body ends, whether anybody receives it or not."""
+    with sender(video, f"udp://127.0.0.1:{port}?pkt_size=1316", num_repeats=-1) as process:
         yield process
 
 
@@ -135,9 +142,17 @@ class RtspServer:
 
     def _forward(self, client: socket.socket, process: subprocess.Popen[bytes]) -> None:
         try:
-            while True:
-                packet = self._packets.recv(65536)
+            while packet := self._next_packet(process):
                 client.sendall(b"$\0" + len(packet).to_bytes(2, "big") + packet)
         except OSError:
-            # The end of the packets, or of the client.
+            # The end of the client.
             process.kill()
+
+    def _next_packet(self, process: subprocess.Popen[bytes]) -> bytes:
+        """Return what the program sends; nothing after it has ended."""
+        while True:
+            has_ended = process.poll() is not None
+            with suppress(TimeoutError):
+                return self._packets.recv(65536)
+            if has_ended:
+                return b""

@@ -280,7 +280,7 @@ sys.exit(cli.main(["info"]))
 IN_A_LOCK = "import threading; lock = threading.Lock(); lock.acquire(); lock.acquire()"
 IN_A_THREAD = """\
 from concurrent.futures import ThreadPoolExecutor
-        with ThreadPoolExecutor(1) as pool: pool.submit(time.sleep, 1).result()"""
+        with ThreadPoolExecutor(1) as pool: pool.submit(time.sleep, 4).result()"""
 SIGNALS = [
     (signal.SIGINT, 130, "i3d-rgb-tf: interrupted\n"),
     (signal.SIGTERM, 143, "i3d-rgb-tf: terminated\n"),

@@ -15,6 +15,8 @@ from i3d_rgb_tf.errors import VideoError
 from i3d_rgb_tf.video.decode import read_frames
 
 MILLISECOND = Fraction(1, 1000)
+_EVERYWHERE = {"libx264": {"x264-params": "threads=1:cpu-independent=1"}}
+"""What an encoder needs to write the same on every machine."""
 
 
 def error_of(path: Path) -> str:
@@ -54,7 +56,8 @@ def write_video(
 ) -> Path:
     """Encode `frames`, at `rate` or each at its time in milliseconds."""
     with av.open(str(path), "w", options=muxing or {}) as container:
-        stream = container.add_stream(codec, rate=rate, options=options or {})
+        options = _EVERYWHERE.get(codec, {}) | (options or {})
+        stream = container.add_stream(codec, rate=rate, options=options)
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = pix_fmt
         if times is not None:

@@ -270,13 +270,16 @@ def long_video(tmp_path) -> Path:
 
 
 def test_users_wait_for_each_other_and_see_it(opened, app, video, long_video):
+    first = opened.driver.current_window_handle
+    opened.driver.switch_to.new_window("tab")
+    second = opened.driver.current_window_handle
+    opened.driver.get(app.url)
+    wait_for_page(opened)
+    opened.driver.switch_to.window(first)
     drop(opened, long_video)
     opened.wait_for(lambda: "processing" in opened.find("#result").text)
     save_picture(opened, "ui-processing")
-    first = opened.driver.current_window_handle
-    opened.driver.switch_to.new_window("tab")
-    opened.driver.get(app.url)
-    wait_for_page(opened)
+    opened.driver.switch_to.window(second)
     drop(opened, video)
     opened.wait_for(lambda: "queue: 1/1" in opened.find("#result").text)
     save_picture(opened, "ui-queue")

@@ -1,4 +1,4 @@
-"""Bars are drawn on a terminal only; in a log, a long list says each minute how far it is."""
+"""Bars are drawn on a terminal only; in a log, a long list says at times how far it is."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def infer(count: int, seconds: int, clock: Clock) -> Iterator[int]:
         yield number
 
 
-def test_a_log_says_each_minute_how_far_a_list_is(
+def test_a_log_says_at_most_once_a_minute_how_far_a_list_is(
     clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert list(with_rate(infer(299, 25, clock), 299)) == list(range(299))
@@ -120,6 +120,16 @@ def test_a_short_list_says_nothing_in_a_log(
 ) -> None:
     assert list(with_rate(infer(3, 20, clock), 3)) == [0, 1, 2]
     assert capsys.readouterr() == ("", "")
+
+
+def test_videos_of_a_minute_have_a_line_each_but_the_last(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert list(with_rate(infer(3, 60, clock), 3)) == [0, 1, 2]
+    assert capsys.readouterr().err.splitlines() == [
+        "1/3 videos, 02:00 left, 60 videos per hour",
+        "2/3 videos, 01:00 left, 60 videos per hour",
+    ]
 
 
 def test_a_terminal_has_a_bar_with_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:

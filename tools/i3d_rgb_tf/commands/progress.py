@@ -1,4 +1,4 @@
-"""Progress on standard error: bars on a terminal, and of a long list a line a minute in a log."""
+"""Progress on standard error: bars on a terminal, and for a long list lines in a log."""
 
 from __future__ import annotations
 
