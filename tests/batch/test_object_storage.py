@@ -131,8 +131,9 @@ def test_results_in_s3_are_those_of_a_local_folder_and_resume(
     model, listing, local = str(quick_model), str(archive / "list.txt"), tmp_path / "out"
     options = ["batch", "classify", "-m", model, "--list", listing, "-o"]
     main([*options, str(local)])
-    for shard in ("1/2", "2/2"):
-        assert main([*options, f"{bucket}/out", "--shard", shard]) == 1
+    shards = ("1/2", "2/2")
+    # Where the broken videos are depends on the path of the folder.
+    assert max(main([*options, f"{bucket}/out", "--shard", shard]) for shard in shards) == 1
 
     objects = stored(f"{bucket}/out")
     results = {name for name in objects if name.startswith(f"{RESULTS}/")}
