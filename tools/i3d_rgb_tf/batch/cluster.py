@@ -37,9 +37,10 @@ OWN_CLUSTER = "local"
 """Address of a cluster of this machine alone, which begins and ends with the run."""
 _MOST_BLOCKS = 10_000
 """Parts that the list is handed out in: a video each, if they are enough."""
-_ROUNDS = 3
-"""How often videos are handed out whose process was ended: its machine was lost, or they are too
-large for its memory, or crash it."""
+_MOST_AT_ONCE = (None, 1, 1)
+"""How many videos a process is given at once, by default as Ray chooses, each time that videos are
+handed out whose process was ended: its machine was lost, or they are too large for its memory, or
+crash it. Later only one, because those that wait behind such a video are lost with it."""
 _MOST_SECONDS = 20.0
 """Longest wait for the machine that leads a cluster."""
 _HTTP_2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
@@ -147,8 +148,8 @@ def infer_on_cluster(
     missing = dict.fromkeys(map(os.fsencode, videos))
     # Ray prints what it is told by its other processes; what matters of it is raised.
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), _cluster(address) as ray:
-        for _ in range(_ROUNDS):
-            for row in _rows(ray, job, list(missing)):
+        for most_at_once in _MOST_AT_ONCE:
+            for row in _rows(ray, job, list(missing), most_at_once):
                 if row["fault"]:
                     raise ClusterError(row["fault"])
                 del missing[row["video"]]
@@ -169,7 +170,9 @@ def assigned_cores() -> int | None:
     return max(1, int(cores)) if cores else None
 
 
-def _rows(ray: Any, job: _Job, videos: list[bytes]) -> Iterator[dict[str, Any]]:
+def _rows(
+    ray: Any, job: _Job, videos: list[bytes], most_at_once: int | None
+) -> Iterator[dict[str, Any]]:
     if not videos:
         return
     num_threads = job.options.num_threads or 1
@@ -191,7 +194,12 @@ def _rows(ray: Any, job: _Job, videos: list[bytes]) -> Iterator[dict[str, Any]]:
         batch_format="pyarrow",
         num_cpus=num_threads,
         # With a smaller pool at the end, a process that was lost finds a free core.
-        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=count, initial_size=count),
+        compute=ray.data.ActorPoolStrategy(
+            min_size=1,
+            max_size=count,
+            initial_size=count,
+            max_tasks_in_flight_per_actor=most_at_once,
+        ),
         # Without a limit, a video that ends its process would never be given up.
         max_task_retries=1,
     )
