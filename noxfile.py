@@ -169,8 +169,7 @@ def label_studio(session: nox.Session) -> None:
 def ray(session: nox.Session) -> None:
     """Run batches on clusters of Ray, of which machines are lost."""
     session.install("--quiet", ".[ray]", "imageio-ffmpeg", "pytest")
-    environment = {"RAY_USAGE_STATS_ENABLED": "0"}
-    session.run("pytest", "--quiet", "tests/batch/ray_cluster", *session.posargs, env=environment)
+    session.run("pytest", "--quiet", "tests/batch/ray_cluster", *session.posargs)
     _delete_environment(session)
 
 

@@ -35,6 +35,8 @@ Start = Callable[..., "subprocess.Popen[str]"]
 @pytest.fixture(scope="module", autouse=True)
 def ray_folder() -> Iterator[Path]:
     """Keep Ray's files in a folder that is removed; the paths of sockets must be short."""
+    # Otherwise a thread of Ray stays in this process, and looks for a server of metrics.
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:
         os.environ["RAY_TMPDIR"] = folder
         yield Path(folder)
@@ -234,14 +236,8 @@ def test_a_machine_without_this_package_is_one_line(
 
 
 def test_a_stage_of_a_pipeline_writes_the_same_table(
-    tmp_path: Path,
-    quick_model: Path,
-    archive: Path,
-    cluster: Any,
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, quick_model: Path, archive: Path, cluster: Any
 ) -> None:
-    # Otherwise a thread of Ray would stay in this process, and look for a server of metrics.
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     videos = (archive / "list.txt").read_text().splitlines()
     ray.init(address=cluster.address, log_to_driver=False)
     try:
