@@ -20,8 +20,8 @@ def check(arguments: argparse.Namespace) -> int:
 
     from i3d_rgb_tf.batch.check import check_videos
     from i3d_rgb_tf.batch.listing import read_list
+    from i3d_rgb_tf.commands.progress import with_progress
     from i3d_rgb_tf.commands.terminal import print_json, print_lines
-    from i3d_rgb_tf.commands.videos import with_progress
 
     videos = read_list(arguments.list, arguments.column)
     counts: Counter[VideoStatus] = Counter()

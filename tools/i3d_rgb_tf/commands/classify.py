@@ -54,8 +54,9 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     from i3d_rgb_tf.classify import classify_while_loading
+    from i3d_rgb_tf.commands.progress import with_progress
     from i3d_rgb_tf.commands.terminal import print_error, print_json, print_lines
-    from i3d_rgb_tf.commands.videos import find_each, with_progress
+    from i3d_rgb_tf.commands.videos import find_each
     from i3d_rgb_tf.errors import VideoError
 
     videos, errors = find_each(arguments.videos)

@@ -129,8 +129,9 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     from i3d_rgb_tf.commands.models import open_model
+    from i3d_rgb_tf.commands.progress import with_progress
     from i3d_rgb_tf.commands.terminal import print_error, print_json, print_lines
-    from i3d_rgb_tf.commands.videos import find_each, with_progress
+    from i3d_rgb_tf.commands.videos import find_each
     from i3d_rgb_tf.errors import VideoError
     from i3d_rgb_tf.features.resume import extract_to_folder
     from i3d_rgb_tf.video.files import check_file_names

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from time import monotonic
-from typing import TypeVar
+from typing import Any, TypeVar
 
-__all__ = ["hourly", "progress_bar", "with_rate"]
+__all__ = ["hourly", "progress_bar", "with_progress", "with_rate"]
 
 _SECONDS_PER_LINE = 60
 _Result = TypeVar("_Result")
@@ -35,34 +35,55 @@ def progress_bar(unit: str) -> Iterator[Callable[[int, int], None]]:
         yield show
 
 
+def with_progress(results: Iterable[_Result], count: int) -> Iterator[_Result]:
+    """Yield each of `count` results while the bar is not drawn, so that it can be printed.
+
+    Without a terminal, nothing is shown.
+    """
+    if count == 1:
+        # A bar would show nothing, and its import would delay the first result.
+        return iter(results)
+    return _with_bar(results, count, unit="video", disable=None)
+
+
 def hourly(num_videos: float, seconds: float) -> str:
     """Say how many videos an hour this is."""
     return f"{num_videos * 3600 / max(seconds, 1e-9):.0f} videos per hour"
 
 
 def with_rate(results: Iterable[_Result], count: int) -> Iterator[_Result]:
-    """Yield the result of each of `count` videos, and show how many are done and how fast.
+    """Yield each of `count` results as `with_progress`, and show the videos per hour too.
 
-    The caller may print while it has a result.
+    Without a terminal, they are shown in lines, at most once a minute.
     """
-    show = _with_bar if sys.stderr.isatty() else _with_lines
-    return show(results, count)
+    if not sys.stderr.isatty():
+        return _with_lines(results, count)
+    style = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} videos, {remaining} left{postfix}"
+    return _with_bar(results, count, on_update=_show_rate, bar_format=style)
 
 
-def _with_bar(results: Iterable[_Result], count: int) -> Iterator[_Result]:
+def _with_bar(
+    results: Iterable[_Result],
+    count: int,
+    *,
+    on_update: Callable[[Any], object] = lambda _: None,
+    **style: Any,
+) -> Iterator[_Result]:
     from tqdm import tqdm
 
     from i3d_rgb_tf.commands.terminal import exact_stream
 
     stream = exact_stream(sys.stderr)
-    style = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} videos, {remaining} left{postfix}"
-    with tqdm(total=count, bar_format=style, file=stream) as progress:
+    with tqdm(total=count, file=stream, **style) as bar:
         for result in results:
-            with progress.external_write_mode(file=stream):
+            with bar.external_write_mode(file=stream):
                 yield result
-            progress.update()
-            rate = progress.format_dict["rate"] or 0
-            progress.set_postfix_str(hourly(rate, 1), refresh=False)
+            bar.update()
+            on_update(bar)
+
+
+def _show_rate(bar: Any) -> None:
+    bar.set_postfix_str(hourly(bar.format_dict["rate"] or 0, 1), refresh=False)
 
 
 def _with_lines(results: Iterable[_Result], count: int) -> Iterator[_Result]:

@@ -95,7 +95,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     from i3d_rgb_tf.commands.models import open_model
-    from i3d_rgb_tf.commands.videos import find_each, with_progress
+    from i3d_rgb_tf.commands.progress import with_progress
+    from i3d_rgb_tf.commands.videos import find_each
 
     if arguments.live is not None:
         return _follow(arguments)
